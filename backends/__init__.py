@@ -1,0 +1,1 @@
+"""Where nodes come from: one file a source, each a `dust.backend.Backend`."""

@@ -1,0 +1,7 @@
+"""`python -m dust`."""
+
+import sys
+
+from dust.cli import main
+
+sys.exit(main())

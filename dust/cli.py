@@ -1,0 +1,195 @@
+"""Dust, an ssh cluster shell: one prompt, many machines.
+
+Usage:
+  dust [options] [-c LINE]...
+  dust [options] FILE
+
+Without a line or a file the shell starts; lines piped into it are a script.
+
+Options:
+  -c LINE             run this line and leave, with the worst status; may be given again
+  --backend NAME      where nodes come from: ec2, local or ssh
+  --profile NAME      the AWS profile
+  --region NAME       the AWS region
+  --cluster NAME      the working set
+  -F FILE             the ssh configuration to use (alone: the ssh backend, with its hosts)
+  -i FILE             an inventory or a file of hosts, - for standard input (the ssh backend)
+  -y, --yes           answer yes where a command asks
+  -h, --help          show this
+  --version           show the version
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dust import __version__
+
+if TYPE_CHECKING:
+    from dust.backend import Backend
+    from dust.config import Settings
+
+#: The exit status after Ctrl-C, as in any shell.
+INTERRUPTED = 130
+#: Which setting an option of the command line is.
+_SETTINGS = {
+    "--backend": "backend",
+    "--profile": "profile",
+    "--region": "region",
+    "--cluster": "use",
+    "-F": "ssh_config",
+    "-i": "inventory",
+    "-f": "fanout",
+    "--connect-timeout": "connect_timeout",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run dust with these arguments (the process's own if None); returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words == ["--version"]:
+        print(f"dust {__version__}")
+        return 0
+    return guarded(lambda: _run(parse(__doc__, words)))
+
+
+def guarded(run: Callable[[], int]) -> int:
+    """The status of `run`, with what ends a program turned into a message and a status."""
+    from dust.errors import DustError
+    from dust.printer import OutputClosed
+
+    try:
+        return run()
+    except HelpWanted as help:
+        print(str(help).strip())
+        return 0
+    except OutputClosed as closed:
+        return _output_closed(closed)
+    except DustError as error:
+        print(f"dust: {error}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def parse(doc: str, words: list[str], *, options_first: bool = False) -> dict[str, Any]:
+    """The arguments by name. Raises HelpWanted, or UsageError naming the nearest option."""
+    from docopt import DocoptExit, docopt
+
+    from dust.errors import UsageError
+
+    try:
+        found = docopt(doc, words, default_help=False, options_first=options_first)
+    except DocoptExit as error:
+        if "-h" in words or "--help" in words:
+            raise HelpWanted(doc) from error
+        known = [word for word in doc.split() if word.startswith("--")]
+        for word in words:
+            name = word.partition("=")[0]
+            if name.startswith("--") and name not in known:
+                close = get_close_matches(name, known, 1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                raise UsageError(f"no option {name}{hint}") from error
+        usage = doc.partition("Usage:")[2].partition("\n\n")[0].rstrip()
+        raise UsageError(f"cannot understand these arguments\nUsage:{usage}") from error
+    if found["--help"]:
+        raise HelpWanted(doc)
+    return dict(found)
+
+
+class HelpWanted(Exception):
+    """The arguments ask for this help."""
+
+
+def settled(options: dict[str, Any]) -> Settings:
+    """The settings of the user's file with what the command line says."""
+    from dust import config
+
+    settings = config.load(config.home() / "config.yaml")
+    given = {key: options[option] for option, key in _SETTINGS.items() if option in options}
+    if (options["-F"] or options["-i"]) and not options["--backend"]:
+        given["backend"] = "ssh"
+    for key, value in given.items():
+        if value is not None:
+            settings = config.changed(settings, key, value)
+    return settings
+
+
+def backend(settings: Settings) -> Backend:
+    """The source of nodes that the settings name."""
+    from dust import config
+    from dust.errors import BackendError
+
+    if settings.backend == "local":
+        from dust.backends.local import LocalBackend
+
+        return LocalBackend(config.home() / "local")
+    if settings.backend == "ssh":
+        from dust.backends.ssh import SshBackend
+
+        ssh_config = Path(settings.ssh_config).expanduser() if settings.ssh_config else None
+        return SshBackend.from_options(ssh_config, settings.inventory or None)
+    raise BackendError(
+        f"this version has no {settings.backend} backend yet; there are local and ssh"
+    )
+
+
+def _run(options: dict[str, Any]) -> int:
+    from dust.context import Context
+    from dust.errors import UsageError
+    from dust.shell import Shell, is_script, read_lines
+
+    settings = settled(options)
+    script = options["FILE"]
+    source = _opened(script) if script else 0
+    if options["-i"] == "-" and not (options["-c"] or script):
+        raise UsageError("-i - reads the hosts from standard input: give the lines with -c")
+    context = Context(settings, backend(settings))
+    context.assume_yes = options["--yes"]
+    end_on_signals()
+    try:
+        shell = Shell(context)
+        if options["-c"]:
+            return shell.script(options["-c"])
+        if script or is_script():
+            return shell.script(read_lines(shell, source))
+        from dust.prompt import Prompt  # a script does not pay for it
+
+        return Prompt(shell).run()
+    finally:
+        context.close()
+
+
+def _opened(name: str) -> int:
+    from dust.errors import UsageError
+
+    try:
+        return os.open(name, os.O_RDONLY)
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror}") from error
+
+
+def end_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end the program by an exception, so that it tidies up."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGHUP, end)
+
+
+def _output_closed(closed: Exception) -> int:
+    """Nobody reads on: end quietly, as a program that SIGPIPE ends; a full disk is said."""
+    if str(closed):
+        print(f"dust: {closed}", file=sys.stderr)
+        return 1
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 1)
+    return 128 + signal.SIGPIPE

@@ -1,0 +1,92 @@
+"""What may follow what is typed: commands, options, targets, local paths. No network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from dust.cluster import Cluster
+from dust.command import Command
+from dust.registry import Registry
+
+#: Words about sessions and runs that a target may hold.
+STATES = ("%busy", "%differs", "%down", "%failed", "%last", "%ok", "%ready", "%waiting")
+#: What begins another atom within a target.
+_OPERATORS = ",&!("
+_TARGETS = ("<target>", "<filter>")
+
+
+def complete(text: str, registry: Registry, cluster: Cluster) -> tuple[int, list[str]]:
+    """(where the word to complete starts, what it may become) for the text before the cursor."""
+    if text.startswith("@") and " " not in text:
+        return _target(text, 1, cluster)
+    if text.startswith(("@", "!")):
+        return _path(text, text.rfind(" ") + 1)
+    if " " not in text.lstrip():
+        start = len(text) - len(text.lstrip())
+        names = {*registry.commands, *_aliases(registry.commands.values())}
+        return start, _matching(sorted(names), text[start:])
+    name = text.split(None, 1)[0]
+    command = registry.commands.get(name)
+    start = text.rfind(" ") + 1
+    if command is None:
+        return _path(text, start)
+    return _argument(text, start, command, cluster)
+
+
+def _argument(text: str, start: int, command: Command, cluster: Cluster) -> tuple[int, list[str]]:
+    word = text[start:]
+    if word.startswith("-"):
+        return start, _matching(command.options, word)
+    found = _matching(command.literals, word)
+    if any(argument in _TARGETS for argument in command.arguments):
+        at, targets = _target(text, start, cluster)
+        return (at, targets) if not found else (start, found)
+    if found:
+        return start, found
+    return _path(text, start)
+
+
+def _target(text: str, start: int, cluster: Cluster) -> tuple[int, list[str]]:
+    """The last atom of a target: node and cluster names, properties with their values, states."""
+    start = max(start, *(text.rfind(operator) + 1 for operator in _OPERATORS))
+    atom = text[start:]
+    nodes = cluster.known()
+    key, equals, value = atom.partition("=")
+    if equals and key == "tags":
+        tags = {f"tags={k}:{v}" for node in nodes for k, v in node.tags.items()}
+        return start, _matching(sorted(tags), atom)
+    if equals:
+        values = {node.properties().get(key, "") for node in nodes} - {""}
+        return start, _matching(sorted(f"{key}={value}" for value in values), atom)
+    if atom.startswith("%"):
+        return start, _matching(STATES, atom)
+    names = {node.name for node in nodes} | {node.cluster for node in nodes if node.cluster}
+    keys = {f"{key}=" for node in nodes[:1] for key in node.properties()} | {"tags="}
+    found = _matching(sorted(names), atom)
+    return start, found or _matching(sorted(keys), atom)
+
+
+def _path(text: str, start: int) -> tuple[int, list[str]]:
+    word = text[start:]
+    folder, _, name = word.rpartition("/")
+    base = Path(os.path.expanduser(f"{folder}/" if "/" in word else "."))
+    lead = f"{folder}/" if "/" in word else ""
+    try:
+        entries = sorted(base.iterdir())
+    except OSError:
+        return start, []
+    return start, [
+        f"{lead}{entry.name}{'/' if entry.is_dir() else ''}"
+        for entry in entries
+        if entry.name.startswith(name) and (name.startswith(".") or not entry.name.startswith("."))
+    ]
+
+
+def _matching(words: Iterable[str], beginning: str) -> list[str]:
+    return [word for word in words if word.startswith(beginning)]
+
+
+def _aliases(commands: Iterable[Command]) -> set[str]:
+    return {alias for command in commands for alias in command.aliases}

@@ -1,0 +1,262 @@
+"""Files under the home of Dust, and the settings that are kept there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from dust.errors import ConfigError, UsageError
+
+
+def home() -> Path:
+    """Where the user's files are: `$DUST_HOME`, or `~/.dustcluster`. It need not exist yet."""
+    chosen = os.path.expanduser(os.environ.get("DUST_HOME") or "~/.dustcluster")
+    if chosen.startswith("~"):
+        raise ConfigError("there is no home directory; set DUST_HOME to a folder for Dust's files")
+    return Path(os.path.abspath(chosen))
+
+
+def folder(*names: str) -> Path:
+    """A folder under the home, such as `folder("cache")`, made with mode 0700 if it is missing."""
+    path = home().joinpath(*names)
+    _make_folder(path)
+    return path
+
+
+def _make_folder(path: Path) -> None:
+    if path.is_dir():
+        return
+    try:
+        _make_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the folder: {error.strerror or error}", path) from error
+
+
+def write_whole(path: Path, content: str | bytes, mode: int = 0o600) -> None:
+    """Write a file whole or not at all, readers seeing the old one or the new one.
+
+    Missing folders are made with mode 0700; a symbolic link stays and its file is replaced.
+    Raises `ConfigError`, the old file being as it was.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    target = Path(os.path.realpath(path))
+    _make_folder(target.parent)
+    temporary = target.with_name(f".{target.name}.{os.urandom(6).hex()}")
+    try:
+        try:
+            _write_new(temporary, data, mode)
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ConfigError(f"cannot write the file: {error.strerror or error}", path) from error
+    with suppress(OSError):  # the file is there; some file systems cannot promise it for a crash
+        _sync_folder(target.parent)
+
+
+def _write_new(path: Path, data: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# Settings: each is parsed from text, for the file and for `set` alike.
+
+_NULL = "tag:yaml.org,2002:null"
+_ON = ("on", "yes", "true", "1")
+_OFF = ("off", "no", "false", "0")
+
+
+def _switch(text: str) -> bool:
+    if text.lower() in _ON + _OFF:
+        return text.lower() in _ON
+    raise ValueError(f"{text!r} is neither on nor off")
+
+
+def _number(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if text.isascii() and text.isdigit() and len(text) <= 9 and int(text) >= least:
+            return int(text)
+        raise ValueError(f"{text!r} is not a whole number from {least} to 999999999")
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not isfinite(value) or value <= 0:
+        raise ValueError(f"{text!r} is not a number of seconds above 0")
+    return value
+
+
+def _setting(
+    default: Any,
+    about: str,
+    parse: Callable[[str], Any] = str,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    def chosen(text: str) -> str:
+        if text in choices:
+            return text
+        raise ValueError(f"{text!r} is not one of {', '.join(choices)}{_nearest(text, choices)}")
+
+    if parse is _switch:
+        choices = ("on", "off")
+    elif choices:
+        parse = chosen
+    return field(default=default, metadata={"about": about, "parse": parse, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user can set, in `config.yaml` and with `set`. Raises `ConfigError` if invalid."""
+
+    backend: str = _setting("local", "where nodes come from", choices=("local", "ssh", "ec2"))
+    fanout: int = _setting(16, "connections that are opened at the same time, at most", _number(1))
+    connect_timeout: float = _setting(15.0, "seconds until a connection is given up", _seconds)
+    output: str = _setting(
+        "stream",
+        "line by line, a block a node, or identical outputs once",
+        choices=("stream", "block", "fold"),
+    )
+    colour: str = _setting(
+        "auto", "colours: auto is on a terminal only", choices=("auto", "always", "never")
+    )
+    history_size: int = _setting(10000, "lines that the history keeps", _number(0))
+    errexit: bool = _setting(False, "stop a script at its first failure", _switch)
+    use: str = _setting("", "the working set at the start; empty is everything")
+    inventory: str = _setting("", "a file of hosts for the ssh backend")
+    ssh_config: str = _setting("", "an ssh configuration file in place of the user's own")
+    profile: str = _setting("", "the AWS profile; empty is the AWS tools' own default")
+    region: str = _setting("", "the AWS region; empty is the AWS tools' own default")
+
+    def __post_init__(self) -> None:
+        """Refuse what could not have been typed."""
+        for name in KEYS:
+            try:
+                if parse_value(name, shown(self, name)) == getattr(self, name):
+                    continue
+                problem = f"{getattr(self, name)!r} is of the wrong kind"
+            except ValueError as error:
+                problem = str(error)
+            raise ConfigError(f"{name}: {problem}")
+
+
+_FIELDS = {each.name: each for each in fields(Settings)}
+#: The names of all settings.
+KEYS = tuple(_FIELDS)
+
+
+def about(key: str) -> str:
+    """Describe a setting in one line."""
+    return str(_FIELDS[key].metadata["about"])
+
+
+def choices(key: str) -> tuple[str, ...]:
+    """The values that a setting allows, or () if it takes other text or a number."""
+    allowed: tuple[str, ...] = _FIELDS[key].metadata["choices"]
+    return allowed
+
+
+def parse_value(key: str, text: str) -> Any:
+    """Read one setting's value from text; raises `ValueError` that names what is allowed."""
+    return _FIELDS[key].metadata["parse"](text)
+
+
+def shown(settings: Settings, key: str) -> str:
+    """Write one setting's value as text that `changed` would read."""
+    value = getattr(settings, key)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def changed(settings: Settings, key: str, text: str) -> Settings:
+    """Set one setting from text; raises `UsageError` that names what is allowed."""
+    name = key.replace("-", "_")
+    if name not in KEYS:
+        raise UsageError(f"no setting {key!r}{_nearest(name, KEYS)}")
+    try:
+        return replace(settings, **{name: parse_value(name, text)})
+    except ValueError as error:
+        raise UsageError(f"set {name}: {error}") from error
+
+
+def _nearest(text: str, names: tuple[str, ...]) -> str:
+    close = get_close_matches(text, names, 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def load(path: Path) -> Settings:
+    """Read `config.yaml`; a missing file means the defaults.
+
+    Raises `ConfigError` with the line of what is wrong. The file is never changed.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        raise ConfigError(f"cannot read the file: {error.strerror or error}", path) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError("this is not UTF-8 text", path, line) from error
+    values: dict[str, Any] = {}
+    for key, value, line in _pairs(text, path):
+        if key not in KEYS:
+            raise ConfigError(f"no setting {key!r}{_nearest(key, KEYS)}", path, line)
+        if key in values:
+            raise ConfigError(f"{key} is here a second time", path, line)
+        try:
+            values[key] = parse_value(key, value)
+        except ValueError as error:
+            raise ConfigError(f"{key}: {error}", path, line) from error
+    return Settings(**values)
+
+
+def _pairs(text: str, path: Path) -> list[tuple[str, str, int]]:
+    """Read the file's keys and values, as written, with their lines from 1."""
+    import yaml  # 20 ms that a start without a file does not pay
+
+    try:
+        document = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = error.problem or error.context or "this is not YAML"
+        raise ConfigError(problem, path, mark.line + 1 if mark else None) from error
+    except yaml.YAMLError as error:
+        raise ConfigError("this is not YAML text", path) from error
+    if document is None or document.tag == _NULL:
+        return []
+    if not isinstance(document, yaml.MappingNode):
+        line = document.start_mark.line + 1
+        raise ConfigError("settings are written as `key: value`, one a line", path, line)
+    pairs: list[tuple[str, str, int]] = []
+    for key, value in document.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode) or not isinstance(value, yaml.ScalarNode):
+            raise ConfigError("a setting has one plain value", path, line)
+        pairs.append((key.value, "" if value.tag == _NULL else value.value, line))
+    return pairs

@@ -1,0 +1,306 @@
+"""What commands work with: nodes, sessions, output, settings. The real `dust.command.Dust`."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import signal
+import sys
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dust import config, lines, ssh
+from dust.backend import Backend
+from dust.cluster import Cluster
+from dust.config import Settings
+from dust.coordinator import CONNECTING, WAITING, Coordinator
+from dust.display import Display
+from dust.node import Node
+from dust.printer import OutputClosed, Printer
+from dust.questions import Question
+from dust.registry import Registry
+from dust.run import Result, Run
+
+#: ssh's own configuration files, which the one that Dust makes includes.
+_USER_CONFIG, _SYSTEM_CONFIG = Path("~/.ssh/config"), Path("/etc/ssh/ssh_config")
+
+
+class Interrupted(Exception):
+    """The user does not want to wait any longer (Ctrl-C)."""
+
+
+class Context:
+    """One dust: its nodes, sessions, printer and settings."""
+
+    def __init__(self, settings: Settings, backend: Backend) -> None:
+        self.settings = settings
+        self.backend = backend
+        self.assume_yes = False
+        self.last: Run | None = None
+        self.leaving: int | None = None
+        self.failed = False  # the command at hand has reported an error
+        self.plugin = ""  # the plugin of the command at hand
+        self.cluster = Cluster(backend)
+        self.cluster.state_of = self._state_of
+        if settings.use:
+            self.cluster.working_set = settings.use
+        self.printer = Printer(colour=_colour(settings), label=self.cluster.label)
+        self.display = Display(self.printer, settings.output)
+        self.registry = Registry()
+        self.typed: Callable[[], list[str]] = list  # the history, where there is one
+        #: Asks the user for a line; replaced while a prompt has the terminal.
+        self.prompt_for: Callable[[str, bool], str | None] = _prompt_for
+        self._sessions: Coordinator | None = None
+        self._ssh_config: Path | None = None
+        self._states: dict[str, dict[str, Any]] = {}
+
+    # --- for commands
+
+    @property
+    def sessions(self) -> Coordinator:
+        """The coordinator; nothing is started before a session is opened."""
+        if self._sessions is None:
+            self._sessions = Coordinator(
+                self.display,
+                self._argv,
+                fanout=self.settings.fanout,
+                connect_timeout=self.settings.connect_timeout,
+            )
+            self._sessions.size = _line_size()
+            self.display.sessions = self._sessions
+        return self._sessions
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether any session was asked for yet."""
+        return self._sessions is not None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the plugin at hand keeps between its calls."""
+        return self._states.setdefault(self.plugin, {})
+
+    def select(self, target: str = "") -> list[Node]:
+        """The nodes of a target in any state."""
+        self._tell_cluster()
+        return self.cluster.select(target)
+
+    def running(self, target: str = "") -> list[Node]:
+        """The running nodes of a target."""
+        self._tell_cluster()
+        return self.cluster.running(target)
+
+    def run(self, target: str, line: str, timeout: float | None = None) -> list[Result]:
+        """Run a line quietly on a target's running nodes and wait for the results."""
+        nodes = self.running(target)
+        run = self.send(nodes, line, quiet=True)
+        self.wait(lambda: run.done, timeout, run)
+        return list(run.results.values())
+
+    def print(self, text: str = "") -> None:
+        """A line of output."""
+        self.printer.say(text)
+
+    def table(self, rows: Sequence[Sequence[object]], headers: Sequence[str] = ()) -> None:
+        """Aligned columns."""
+        self.printer.table(rows, headers)
+
+    def error(self, text: str) -> None:
+        """Something failed; the command goes on."""
+        self.failed = True
+        self.printer.error(text)
+
+    def ask(self, question: str) -> bool:
+        """Yes or no; no without a terminal, unless yes is assumed."""
+        if self.assume_yes:
+            return True
+        if not sys.stdin.isatty():
+            self.printer.tell(f"{question} no: there is no terminal to ask on (-y says yes)")
+            return False
+        self.printer.flush()
+        answer = self.prompt_for(f"{question} [y/N] ", False)
+        return (answer or "").strip().lower() in ("y", "yes")
+
+    def ask_secret(self, question: str) -> str | None:
+        """A line typed without echo; None without a terminal or if given up."""
+        if not sys.stdin.isatty():
+            return None
+        self.printer.flush()
+        return self.prompt_for(question, True)
+
+    def set(self, key: str, text: str) -> None:
+        """Change a setting for this shell."""
+        self.settings = config.changed(self.settings, key, text)
+        self.printer.colour = _colour(self.settings)
+        self.display.form = self.settings.output
+        if self._sessions is not None:
+            self._sessions.fanout = self.settings.fanout
+            self._sessions.connect_timeout = self.settings.connect_timeout
+
+    def history(self) -> list[str]:
+        """What was typed, oldest first."""
+        return self.typed()
+
+    def leave(self, status: int = 0) -> None:
+        """End the shell after this command."""
+        self.leaving = status
+
+    def show_run(self, run: Run, nodes: Sequence[Node], form: str) -> None:
+        """Print the output of a run again."""
+        self.printer.show(run, nodes, form)
+
+    # --- lines on nodes
+
+    def send(self, nodes: list[Node], line: str, *, quiet: bool = False) -> Run:
+        """Send a line, with its variables filled for each node, to these nodes' sessions."""
+        whole = quiet or self.settings.output != "stream"
+        text = self._expanded(nodes, line) if "{" in line else line
+        run = self.sessions.run(nodes, text, whole=whole, quiet=quiet)
+        run.line = line
+        if not quiet:
+            self.last = run
+        return run
+
+    def _expanded(self, nodes: list[Node], line: str) -> Callable[[Node], str]:
+        ranks = {node.id: rank for rank, node in enumerate(nodes)}
+
+        def expanded(node: Node) -> str:
+            values = {
+                "name": node.name,
+                "index": str(self.cluster.number(node)),
+                "rank": str(ranks[node.id]),
+                "count": str(len(nodes)),
+                "ip": node.ip,
+                "id": node.id,
+                "cluster": node.cluster,
+            }
+            return lines.expand(line, values)
+
+        return expanded
+
+    def wait(
+        self, done: Callable[[], bool], timeout: float | None = None, run: Run | None = None
+    ) -> bool:
+        """Wait for `done`, asking what ssh asks. False if the time is up.
+
+        Ctrl-C interrupts what `run` is doing; a second one within a second stops waiting for it
+        (Interrupted). A signal to end ends dust.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pressed = float("-inf")
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if self.sessions.wait(lambda: done() or bool(self.display.questions), left):
+                if not self.display.questions:
+                    return True
+                self.put_questions()
+                continue
+            caught = self.sessions.caught
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if number in caught:
+                    raise SystemExit(128 + number)
+            if signal.SIGINT in caught:
+                if run is None or time.monotonic() - pressed < 1.0:
+                    raise Interrupted
+                pressed = time.monotonic()
+                self.interrupt(run.unfinished())
+            elif deadline is not None and time.monotonic() >= deadline:
+                return False
+
+    def wait_for_run(self, run: Run) -> list[Node]:
+        """Wait until a run ends or waits for input everywhere; returns the nodes that wait."""
+
+        def settled() -> bool:
+            links = self.sessions.links
+            return run.done or all(links[n.id].state == WAITING for n in run.unfinished())
+
+        self.wait(settled, run=run)
+        return run.unfinished()
+
+    def interrupt(self, nodes: Sequence[Node]) -> list[Node]:
+        """Ctrl-C to what these nodes run; connections that are still being made are given up."""
+        links = self.sessions.links
+        coming = [n for n in nodes if n.id in links and links[n.id].state == CONNECTING]
+        self.sessions.close(coming, "interrupted")
+        busy = [n for n in nodes if n.id in links and links[n.id].state not in ("ready", "down")]
+        return coming + self.sessions.keys(busy, b"\x03")
+
+    def put_questions(self) -> None:
+        """Ask the user what ssh asks."""
+        self.display.questions.put(self._ask_for_ssh, self.sessions)
+
+    def _ask_for_ssh(self, question: Question) -> str | None:
+        if not sys.stdin.isatty():
+            self.printer.error(f"{question} (there is no terminal to ask on)")
+            return None
+        return self.prompt_for(f"{question} ", question.secret)
+
+    # --- the end
+
+    def close(self) -> None:
+        """End all sessions."""
+        try:
+            self.printer.flush()
+        except OutputClosed:
+            self.printer.above = None
+        if self._sessions is not None:
+            self._sessions.shutdown()
+            self._sessions = None
+
+    # --- inside
+
+    def _state_of(self, id: str) -> str:
+        link = self._sessions.links.get(id) if self._sessions else None
+        return link.state if link else ""
+
+    def _tell_cluster(self) -> None:
+        self.cluster.last = self.last
+
+    def _argv(self, node: Node, command: str) -> list[str]:
+        if self._ssh_config is None:
+            self._ssh_config = self._write_ssh_config()
+        return ssh.argv(node, self._ssh_config, command)
+
+    def _write_ssh_config(self) -> Path:
+        own = self.backend.ssh_config
+        files = [own] if own else [_USER_CONFIG.expanduser(), _SYSTEM_CONFIG]
+        text = ssh.config(
+            [file.absolute() for file in files if own or file.exists()],
+            {**ssh.DEFAULTS, **self.backend.ssh_defaults},
+        )
+        path = config.folder("cache") / f"ssh_config.{_digest(text)}"
+        if not path.exists():
+            config.write_whole(path, text)
+        return path
+
+
+def _line_size() -> tuple[int, int]:
+    """Rows and columns of a session's terminal for lines: ours, less a label."""
+    if not sys.stdout.isatty():
+        return 24, 200
+    columns, rows = shutil.get_terminal_size()
+    return rows, max(40, columns - 16)
+
+
+def _colour(settings: Settings) -> bool:
+    if settings.colour == "auto":
+        plain = os.environ.get("TERM") == "dumb" or "NO_COLOR" in os.environ
+        return sys.stdout.isatty() and not plain
+    return settings.colour == "always"
+
+
+def _digest(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"
+
+
+def _prompt_for(question: str, secret: bool) -> str | None:
+    """Ask on the terminal; None if given up."""
+    try:
+        return getpass.getpass(question) if secret else input(question)
+    except (EOFError, KeyboardInterrupt):
+        print(file=sys.stderr)
+        return None

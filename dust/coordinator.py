@@ -1,0 +1,520 @@
+"""The one loop over all workers: opens sessions, sends lines, takes in what comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import json
+import random
+import resource
+import secrets
+import selectors
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dust import messages, reasons
+from dust.errors import SessionError
+from dust.node import Node
+from dust.run import FAILED, RUNNING, TIMEOUT, UNREACHABLE, Result, Run
+from dust.zygote import Zygote
+
+#: States of a session, as people see them. `unfinished`: the shell waits for the rest of a line.
+CONNECTING, READY, BUSY, WAITING, UNFINISHED, DOWN = (
+    "connecting", "ready", "busy", "waiting", "unfinished", "down",
+)  # fmt: skip
+LIVE = frozenset({READY, BUSY, WAITING, UNFINISHED})
+#: Most bytes taken from one worker in one turn, so that none starves the others.
+_TURN = 1 << 18
+
+
+class Events(Protocol):
+    """Who is told what happens. Nothing here may block for long or raise."""
+
+    def output(self, link: Link, data: bytes) -> None:
+        """A session printed this: filtered lines, or a piece of a line."""
+
+    def ended(self, run: Run, result: Result) -> None:
+        """A run's part on one node has ended; the run as a whole when `run.done`."""
+
+    def changed(self, link: Link) -> None:
+        """A session's state changed."""
+
+    def note(self, link: Link, text: str) -> None:
+        """Something to know about a session, such as why it is down."""
+
+    def question(self, link: Link, text: str, secret: bool) -> None:
+        """ssh asks; `Coordinator.answer` answers."""
+
+    def turned(self) -> None:
+        """A turn of the loop is over: time to print."""
+
+
+@dataclass(eq=False)
+class Link:
+    """The coordinator's end of one session."""
+
+    node: Node
+    state: str = CONNECTING
+    reason: str = ""
+    directory: bytes = b""
+    last_line: bytes = b""
+    runs: list[Run] = field(default_factory=list)
+    queue: deque[tuple[Run, bytes]] = field(default_factory=deque)
+    attached: bool = False
+    _pipe: socket.socket | None = None
+    _decoder: messages.Decoder = field(default_factory=messages.Decoder)
+    _out: bytearray = field(default_factory=bytearray)
+    _tries: int = 0
+    _begun: float = 0.0
+    _opened: bool = False
+    _silent: bool = False
+
+
+class Coordinator:
+    """All sessions of one dust. `argv` makes the ssh call for a node and a remote command."""
+
+    def __init__(
+        self,
+        events: Events,
+        argv: Callable[[Node, str], list[str]],
+        *,
+        fanout: int = 16,
+        connect_timeout: float = 15.0,
+    ) -> None:
+        self.links: dict[str, Link] = {}
+        self.fanout = fanout
+        self.connect_timeout = connect_timeout
+        self.size = (24, 200)  # of a session's terminal in line mode: rows, columns
+        self._events = events
+        self._argv = argv
+        self._selector = selectors.DefaultSelector()
+        self._zygote: Zygote | None = None
+        self._wanted: deque[Link] = deque()
+        self._connecting: set[Link] = set()
+        self._later: list[tuple[float, int, Link]] = []
+        self._held = False
+        self._signals, self._wake = socket.socketpair()
+        self._signals.setblocking(False)
+        self._wake.setblocking(False)
+        self._selector.register(self._signals, selectors.EVENT_READ)
+        self.caught: list[int] = []
+
+    # --- what callers ask
+
+    def open(self, nodes: Iterable[Node]) -> None:
+        """Begin to open the sessions of these nodes that have none."""
+        for node in nodes:
+            link = self.links.get(node.id)
+            if link is None or link.state == DOWN:
+                self._want(node, link)
+        self._launch()
+
+    def run(
+        self,
+        nodes: Sequence[Node],
+        line: str | Callable[[Node], str],
+        *,
+        whole: bool = False,
+        quiet: bool = False,
+    ) -> Run:
+        """Send a line (for all, or made for each) to the sessions of these nodes.
+
+        Missing sessions are opened first. A session that is ready takes it as a command, a busy
+        one as input of its program; one that is connecting takes it when it is ready.
+        """
+        run = Run.on(nodes, line if isinstance(line, str) else "", whole=whole, quiet=quiet)
+        frame = _frame(line) if isinstance(line, str) else b""
+        self.open(nodes)
+        for node in nodes:
+            link = self.links[node.id]
+            data = frame or _frame(line(node))  # type: ignore[operator]
+            if link.state in LIVE and not link.queue:
+                self._deliver(link, run, data)
+            elif link.state == DOWN:
+                self._finish(link, run, UNREACHABLE, link.reason)
+            else:
+                link.queue.append((run, data))
+        return run
+
+    def keys(self, nodes: Iterable[Node], data: bytes) -> list[Node]:
+        """Type control characters in these nodes' live sessions; returns whose there were."""
+        typed = []
+        for node in nodes:
+            link = self.links.get(node.id)
+            if link is not None and link.state in LIVE:
+                self._send(link, messages.encode(messages.Keys(data)))
+                typed.append(node)
+        return typed
+
+    def answer(self, link: Link, text: str | None) -> None:
+        """Answer a question of ssh's; None gives up that session."""
+        if text is None:
+            self._down(link, "authentication", "not answered")
+        else:
+            self._send(link, messages.encode(messages.Answer(text.encode())))
+
+    def close(self, nodes: Iterable[Node], why: str = "closed") -> list[Node]:
+        """End these nodes' sessions, whatever runs in them; returns whose there were."""
+        closed = []
+        for node in nodes:
+            link = self.links.get(node.id)
+            if link is not None and link.state != DOWN:
+                self._send(link, messages.encode(messages.Close()))
+                link._silent = True
+                self._down(link, "ended", why)
+                closed.append(node)
+        return closed
+
+    def reconnect(self, nodes: Iterable[Node]) -> list[Node]:
+        """Open these nodes' lost sessions again, in the directory where they were."""
+        lost = [n for n in nodes if n.id in self.links and self.links[n.id].state == DOWN]
+        self.open(lost)
+        return lost
+
+    def counts(self) -> dict[str, int]:
+        """How many sessions are in each state."""
+        counts: dict[str, int] = {}
+        for link in self.links.values():
+            counts[link.state] = counts.get(link.state, 0) + 1
+        return counts
+
+    def attach(self, link: Link, tty: tuple[int, int], rows: int, columns: int) -> None:
+        """Hand the user's terminal to a live session; `link.attached` until it comes back."""
+        link.attached = True
+        frame = messages.encode(messages.Attach(rows, columns))
+        assert link._pipe is not None
+        self._flush(link)
+        link._pipe.setblocking(True)
+        socket.send_fds(link._pipe, [bytes(link._out) + frame], list(tty))
+        link._out.clear()
+        link._pipe.setblocking(False)
+
+    def resize(self, link: Link, rows: int, columns: int) -> None:
+        """Tell an attached session its terminal's size."""
+        self._send(link, messages.encode(messages.Resize(rows, columns)))
+
+    # --- the loop
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when `pump` has something to do."""
+        return self._selector.fileno()  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def deadline(self) -> float | None:
+        """When `pump` is due at the latest (monotonic seconds), or None."""
+        return self._later[0][0] if self._later else None
+
+    def pump(self, timeout: float | None = 0) -> None:
+        """One turn: wait up to `timeout` seconds (None: for ever) and handle what there is."""
+        if self.deadline is not None:
+            left = max(0.0, self.deadline - time.monotonic())
+            timeout = left if timeout is None else min(timeout, left)
+        for key, mask in self._selector.select(timeout):
+            link: Link | None = key.data
+            if link is None:
+                self._woken()
+                continue
+            if mask & selectors.EVENT_WRITE:
+                self._flush(link)
+            if mask & selectors.EVENT_READ and link._pipe is not None:
+                self._receive(link)
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            _, _, link = heapq.heappop(self._later)
+            if link.state == CONNECTING and link._pipe is None:
+                self._wanted.append(link)
+        self._launch()
+        self._events.turned()
+
+    def wait(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Pump until `done`; False if a signal or the time limit came first.
+
+        Signals only leave their number in `caught`.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._catching():
+            while not done():
+                left = None if deadline is None else deadline - time.monotonic()
+                if self.caught or (left is not None and left <= 0):
+                    return False
+                self.pump(left)
+        return True
+
+    @contextlib.contextmanager
+    def _catching(self) -> Iterator[None]:
+        self.caught.clear()
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)
+        handlers = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    def _woken(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self.caught += self._signals.recv(64)
+
+    def hold(self, held: bool) -> None:
+        """Stop (or go on) taking output, so that the nodes wait; an attached session goes on."""
+        if held == self._held:
+            return
+        self._held = held
+        for link in self.links.values():
+            if link._pipe is not None and not link.attached:
+                self._watch(link)
+
+    def shutdown(self) -> None:
+        """End every session and every process that this coordinator began."""
+        for link in self.links.values():
+            if link._pipe is not None:
+                self._send(link, messages.encode(messages.Close()))
+                self._hang_up(link)
+            link.state = DOWN
+        if self._zygote:
+            self._zygote.close()
+            self._zygote = None
+
+    # --- opening
+
+    def _want(self, node: Node, old: Link | None) -> None:
+        link = Link(node, _begun=time.monotonic(), directory=old.directory if old else b"")
+        self.links[node.id] = link
+        self._wanted.append(link)
+        self._events.changed(link)
+
+    def _launch(self) -> None:
+        """Start as many of the wanted sessions as may connect at once."""
+        batch: list[tuple[Link, socket.socket]] = []
+        while self._wanted and len(self._connecting) < self.fanout:
+            link = self._wanted.popleft()
+            if link.state != CONNECTING:
+                continue
+            try:
+                opening = self._opening(link)
+                ours, theirs = socket.socketpair()
+            except (SessionError, OSError) as error:
+                self._down(link, "ended", str(error))
+                continue
+            ours.setblocking(False)
+            link._pipe, link._decoder, link._out = ours, messages.Decoder(), bytearray()
+            self._connecting.add(link)
+            self._selector.register(ours, selectors.EVENT_READ, link)
+            self._send(link, opening)
+            batch.append((link, theirs))
+        if batch:
+            self._spawn(batch)
+
+    def _opening(self, link: Link) -> bytes:
+        from dust.shells import bootstrap
+
+        nonce = secrets.token_hex(8)
+        rows, columns = self.size
+        argv = self._argv(link.node, bootstrap(nonce))
+        directory = link.directory.decode("latin-1")
+        return messages.encode(
+            messages.Open(argv, nonce, directory, rows, columns, self.connect_timeout)
+        )
+
+    def _spawn(self, batch: list[tuple[Link, socket.socket]]) -> None:
+        try:
+            if self._zygote is None or not self._zygote.alive:
+                self._zygote = Zygote()
+                _raise_limit()
+            self._zygote.spawn([theirs for _, theirs in batch])
+        except OSError as error:
+            for link, _ in batch:
+                self._down(link, "ended", f"no worker could be started: {error}")
+
+    # --- sending
+
+    def _deliver(self, link: Link, run: Run, frame: bytes) -> None:
+        link.runs.append(run)
+        self._set_state(link, BUSY)
+        self._send(link, frame)
+
+    def _send(self, link: Link, frame: bytes) -> None:
+        if link._pipe is None:
+            return
+        if not link._out:
+            try:
+                sent = link._pipe.send(frame)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                return  # reading will say that it is gone
+            if sent == len(frame):
+                return
+            frame = frame[sent:]
+        link._out += frame
+        self._watch(link)
+
+    def _flush(self, link: Link) -> None:
+        while link._out and link._pipe is not None:
+            try:
+                del link._out[: link._pipe.send(link._out)]
+            except BlockingIOError:
+                return
+            except OSError:
+                link._out.clear()
+        self._watch(link)
+
+    def _watch(self, link: Link) -> None:
+        if link._pipe is None:
+            return
+        held = self._held and not link.attached and link.state != CONNECTING
+        mask = (0 if held else selectors.EVENT_READ) | (selectors.EVENT_WRITE if link._out else 0)
+        registered = self._selector.get_map().get(link._pipe)
+        if registered is None:
+            if mask:
+                self._selector.register(link._pipe, mask, link)
+        elif not mask:
+            self._selector.unregister(link._pipe)
+        elif registered.events != mask:
+            self._selector.modify(link._pipe, mask, link)
+
+    # --- receiving
+
+    def _receive(self, link: Link) -> None:
+        assert link._pipe is not None
+        try:
+            data = link._pipe.recv(_TURN)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._down(link, "dropped", "its worker ended")
+            return
+        try:
+            received = link._decoder.feed(data)
+        except (ValueError, json.JSONDecodeError):
+            self._down(link, "dropped", "its worker sent no frame")
+            return
+        for message in received:
+            self._handle(link, message)
+
+    def _handle(self, link: Link, message: messages.Message) -> None:
+        if isinstance(message, messages.Output):
+            for run in link.runs[-1:]:
+                run.results[link.node.id].transcript.append(message.data)
+            link.last_line = message.data[-200:]
+            self._events.output(link, message.data)
+        elif isinstance(message, messages.Ended):
+            self._end(link, message)
+        elif isinstance(message, messages.State):
+            self._set_state(link, message.name)
+            if message.name == READY:
+                self._next(link)
+        elif isinstance(message, messages.Opened):
+            link.directory = message.directory or link.directory
+            link._opened = True
+            self._connecting.discard(link)
+            self._set_state(link, READY)
+            self._next(link)
+        elif isinstance(message, messages.Refused):
+            self._refuse(link, message.text)
+        elif isinstance(message, messages.Question):
+            self._connecting.discard(link)  # a person may take long; others may connect
+            self._events.question(link, message.text, message.secret)
+        elif isinstance(message, messages.Note):
+            self._events.note(link, message.text)
+        elif isinstance(message, messages.Detached):
+            link.attached = False
+            self._watch(link)
+        elif isinstance(message, messages.Lost):
+            self._lost(link, message)
+
+    def _end(self, link: Link, message: messages.Ended) -> None:
+        link.directory = message.directory or link.directory
+        runs, link.runs = link.runs, []
+        self._set_state(link, READY)
+        status = None if message.status < 0 else message.status
+        for run in runs:
+            result = run.results[link.node.id]
+            result.end(status, message.seconds)
+            run.ended(result)
+            self._events.ended(run, result)
+        self._next(link)
+
+    def _next(self, link: Link) -> None:
+        """Send the next line that waited until the session is ready."""
+        if link.queue and link.state == READY:
+            self._deliver(link, *link.queue.popleft())
+
+    def _refuse(self, link: Link, why: str) -> None:
+        run = link.runs.pop()
+        self._finish(link, run, FAILED, f"not sent: {why}")
+        if not link.runs:
+            self._set_state(link, READY)
+            self._next(link)
+
+    def _lost(self, link: Link, lost: messages.Lost) -> None:
+        again = not link._opened and reasons.overloaded(lost.text)
+        if again and time.monotonic() < link._begun + self.connect_timeout:
+            self._hang_up(link)
+            link._tries += 1
+            pause = min(4.0, 0.25 * 2**link._tries) * random.uniform(0.5, 1.0)
+            heapq.heappush(self._later, (time.monotonic() + pause, id(link), link))
+            return
+        if lost.kind == "ended" and link.runs and lost.status >= 0:
+            for run in link.runs:  # `exit 3` ends a run like any other command
+                result = run.results[link.node.id]
+                result.end(lost.status, None)
+                run.ended(result)
+                self._events.ended(run, result)
+            link.runs = []
+        self._down(link, lost.kind, lost.text)
+
+    # --- ends
+
+    def _down(self, link: Link, kind: str, text: str) -> None:
+        self._hang_up(link)
+        link.reason = text if kind in ("ended", "dropped") else f"{kind}: {text}"
+        link.attached = False
+        state = TIMEOUT if kind == "timed out" and link._opened else UNREACHABLE
+        runs, link.runs = link.runs, []
+        queued, link.queue = [run for run, _ in link.queue], deque()
+        self._set_state(link, DOWN)
+        for run in dict.fromkeys(runs + queued):
+            self._finish(link, run, state if not link._opened else FAILED, link.reason)
+        if not link._silent:
+            self._events.note(link, link.reason)
+
+    def _finish(self, link: Link, run: Run, state: str, why: str) -> None:
+        result = run.results[link.node.id]
+        if result.state == RUNNING:
+            result.fail(state, why)
+            run.ended(result)
+            self._events.ended(run, result)
+
+    def _hang_up(self, link: Link) -> None:
+        self._connecting.discard(link)
+        if link._pipe is not None:
+            if self._selector.get_map().get(link._pipe) is not None:
+                self._selector.unregister(link._pipe)
+            link._pipe.close()
+            link._pipe = None
+
+    def _set_state(self, link: Link, state: str) -> None:
+        if link.state != state:
+            link.state = state
+            self._events.changed(link)
+
+
+def _frame(line: str) -> bytes:
+    return messages.encode(messages.Line(line.encode()))
+
+
+def _raise_limit() -> None:
+    """One pipe a session: allow as many descriptors as the system lets us have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,89 @@
+"""What the coordinator reports, to the screen: the listener between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dust.coordinator import CONNECTING, Coordinator, Link
+from dust.node import Node
+from dust.printer import Printer
+from dust.questions import Questions
+from dust.run import Result, Run
+
+#: Most output that is kept while the terminal is lent to something else, in bytes.
+KEPT = 8 << 20
+
+
+class Display:
+    """Shows output as it comes (`stream`), as each node ends (`block`) or at the end (`fold`)."""
+
+    def __init__(self, printer: Printer, form: str) -> None:
+        self.form = form
+        self.questions = Questions()
+        self.sessions: Coordinator | None = None
+        #: Called when a state or a question changed, for the prompt.
+        self.stirred: Callable[[], None] = lambda: None
+        self._printer = printer
+        self._kept: list[tuple[Node, bytes]] | None = None
+        self._kept_size = 0
+
+    def output(self, link: Link, data: bytes) -> None:
+        """Show what a session printed, unless its run is shown later."""
+        if link.runs and (link.runs[-1].quiet or self.form != "stream"):
+            return
+        if self._kept is None:
+            self._printer.output(link.node, data)
+            return
+        self._kept.append((link.node, data))
+        self._kept_size += len(data)
+        if self._kept_size > KEPT and self.sessions:
+            self.sessions.hold(True)
+
+    def ended(self, run: Run, result: Result) -> None:
+        """One node is done with a run, and perhaps the run with it."""
+        if run.quiet:
+            return
+        self._printer.finish(result.node)
+        if self.form == "block":
+            self._printer.block(result)
+        if run.done:
+            if self.form == "fold":
+                self._printer.show(run, [r.node for r in run.results.values()], "fold")
+            if run.status:
+                self._printer.tell(run.summary())
+
+    def changed(self, link: Link) -> None:
+        """A session's state changed."""
+        if link.state != CONNECTING and self.sessions and self.questions.answered:
+            if not self.sessions.counts().get(CONNECTING):
+                self.questions.forget()
+        self.stirred()
+
+    def note(self, link: Link, text: str) -> None:
+        """Say something about a session."""
+        self._printer.tell(f"{self._printer.label(link.node)}: {text}")
+
+    def question(self, link: Link, text: str, secret: bool) -> None:
+        """Take up what ssh asks."""
+        assert self.sessions is not None
+        self.questions.add(link, text, secret, self.sessions)
+        self.stirred()
+
+    def turned(self) -> None:
+        """A turn of the loop is over: write what it brought."""
+        self._printer.flush()
+
+    def keep(self, keep: bool) -> None:
+        """Keep what nodes print while something else has the terminal; then show it.
+
+        Beyond a bound the nodes have to wait, so that nothing is lost and memory stays small.
+        """
+        if keep:
+            self._kept, self._kept_size = [], 0
+            return
+        kept, self._kept = self._kept or [], None
+        for node, data in kept:
+            self._printer.output(node, data)
+        self._printer.flush()
+        if self.sessions:
+            self.sessions.hold(False)

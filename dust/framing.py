@@ -1,0 +1,159 @@
+"""The bytes of one remote shell to events and back: prompt marks and states, no I/O.
+
+The shell's prompt is a private control string (an OSC, which terminals ignore) that carries a
+nonce, the last exit status and the directory. Seeing it means: the shell is at its prompt. Every
+other byte is output of the program. A session is thus `ready` or `busy` by the marks alone, and a
+line typed into a busy session is input of whatever runs there.
+
+    ESC ] 7770 ; NONCE ; H ; login shell ; shell ; system BEL  a shell is about to start
+    ESC ] 7770 ; NONCE ; P ; status ; directory BEL  primary prompt: ready
+    ESC ] 7770 ; NONCE ; C ; status BEL              continuation prompt: the line is unfinished
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+STARTING, READY, BUSY, CLOSED = "starting", "ready", "busy", "closed"
+
+_INTRODUCER = b"\x1b]7770;"
+# A mark longer than this is no mark (a directory name is at most 4,096 bytes on Linux).
+_LONGEST = 4400
+
+
+class Text(NamedTuple):
+    """Output of whatever runs in the session."""
+
+    data: bytes
+
+
+class Greeting(NamedTuple):
+    """The bootstrap ran: the user's login shell, the shell that starts, and `uname -s` there."""
+
+    login: str
+    shell: str
+    system: str
+
+
+class Prompt(NamedTuple):
+    """The shell is at its prompt. `status` is None where the shell cannot tell it.
+
+    `final` says that everything submitted has been read; if not, the shell may go on by itself
+    with lines typed ahead, unless a program has read those: `Framing.settle` decides.
+    """
+
+    status: int | None
+    directory: bytes
+    final: bool
+
+
+class Continuation(NamedTuple):
+    """The shell wants more of an unfinished line; `final`: nothing more is on its way."""
+
+    final: bool
+
+
+Event = Text | Greeting | Prompt | Continuation
+
+
+class Framing:
+    """The state machine of one session.
+
+    `nonce` is the session's own, in the form that `shells` puts into the prompt. It keeps
+    accidents (a file with marks in it, a session inside a session) from being taken for the
+    prompt; a node that means harm owns its terminal anyway.
+    """
+
+    def __init__(self, nonce: str) -> None:
+        self.state = STARTING
+        self.directory = b""
+        #: The status of a prompt that was not final, until it is settled.
+        self.unsettled: Prompt | None = None
+        self._owed = 0  # lines sent for which no prompt of either kind has come
+        self._held = b""
+        head = re.escape(_INTRODUCER + nonce.encode() + b";")
+        prompts = rb"([PC]);(\d{1,5}|\$\?)(?:;([^\x07]*))?"
+        greeting = rb"H;([^\x07;]*);([^\x07;]*);([^\x07;]*)"
+        self._mark = re.compile(head + rb"(?:" + prompts + rb"|" + greeting + rb")\x07")
+
+    def submit(self, text: bytes) -> bytes:
+        """The bytes to type for `text`: a command if ready, input of the program if busy."""
+        if self.state == READY:
+            self._owed = 0
+            self.state = BUSY
+        self.unsettled = None
+        self._owed += text.count(b"\n") + 1
+        return text + b"\n"
+
+    def typed(self) -> None:
+        """A key was pressed that throws typed lines away and ends in a prompt (Ctrl-C)."""
+        self.unsettled = None
+        self._owed = min(self._owed, 1)
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """The events in `data`, which may end anywhere, also within a mark."""
+        if self._held:
+            data = self._held + data
+            self._held = b""
+        start = 0
+        for match in self._mark.finditer(data) if _INTRODUCER in data else ():
+            if match.start() > start:
+                yield self._text(data[start : match.start()])
+            start = match.end()
+            yield self._marked(match)
+        rest = data[start:] if start else data
+        held = _unfinished(rest)
+        if held:
+            self._held = rest[-held:]
+            rest = rest[:-held]
+        if rest:
+            yield self._text(rest)
+
+    def flush(self) -> bytes:
+        """What was held back as the possible beginning of a mark."""
+        held, self._held = self._held, b""
+        return held
+
+    def settle(self) -> Prompt | None:
+        """It stayed quiet after a prompt that was not final: a program had read the lines."""
+        prompt, self.unsettled = self.unsettled, None
+        if prompt is None:
+            return None
+        self._owed = 0
+        self.state = READY
+        return prompt._replace(final=True)
+
+    def _text(self, data: bytes) -> Text:
+        if self.unsettled and data.strip():
+            self.unsettled = None  # the shell went on with a line typed ahead
+        return Text(data)
+
+    def _marked(self, match: re.Match[bytes]) -> Event:
+        kind, status, directory, *greeting = match.groups()
+        if kind is None:
+            return Greeting(*(field.decode("utf-8", "replace") for field in greeting))
+        self._owed -= 1
+        if kind == b"C":
+            return Continuation(self._owed <= 0)
+        if directory:
+            self.directory = directory
+        final = self.state != BUSY or self._owed <= 0
+        prompt = Prompt(None if status == b"$?" else int(status), self.directory, final)
+        self.unsettled = None if final else prompt
+        if final:
+            self._owed = 0
+            self.state = READY
+        return prompt
+
+
+def _unfinished(data: bytes) -> int:
+    """How many bytes at the end of `data` may be the beginning of a mark."""
+    at = data.rfind(b"\x1b", -_LONGEST)
+    if at < 0:
+        return 0
+    tail = data[at:]
+    if len(tail) < len(_INTRODUCER):
+        return len(tail) if _INTRODUCER.startswith(tail) else 0
+    return len(tail) if tail.startswith(_INTRODUCER) and b"\x07" not in tail else 0

@@ -1,0 +1,190 @@
+"""What the coordinator and a worker say to each other, and its form on the pipe.
+
+A message is a frame: four bytes of length, one byte of kind, then the body. Output and lines, the
+bulk of the traffic, travel as they are; the rare rest is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import NamedTuple
+
+# --- to the worker
+
+
+class Open(NamedTuple):
+    """Start `argv` (an ssh) on a terminal of that size; the session's marks carry `nonce`.
+
+    `directory` (octets as latin-1) is where the session is to begin, "" for the login directory.
+    `timeout` is how many seconds the login may take.
+    """
+
+    argv: list[str]
+    nonce: str
+    directory: str
+    rows: int
+    columns: int
+    timeout: float
+
+
+class Line(NamedTuple):
+    """One line for the session, in UTF-8 without its end; may hold several lines of text."""
+
+    text: bytes
+
+
+class Keys(NamedTuple):
+    """Bytes for the terminal as if typed: Ctrl-C, Ctrl-D, Ctrl-Z."""
+
+    data: bytes
+
+
+class Answer(NamedTuple):
+    """What to type at the question that ssh asked."""
+
+    text: bytes
+
+
+class Attach(NamedTuple):
+    """Raw mode on the two descriptors that come with this frame (terminal in and out)."""
+
+    rows: int
+    columns: int
+
+
+class Resize(NamedTuple):
+    """The terminal's new size."""
+
+    rows: int
+    columns: int
+
+
+class Close(NamedTuple):
+    """End the session."""
+
+
+# --- from the worker
+
+
+class Opened(NamedTuple):
+    """The session is at its first prompt, in that directory."""
+
+    directory: bytes
+
+
+class Refused(NamedTuple):
+    """A line was not sent, and why."""
+
+    text: str
+
+
+class Output(NamedTuple):
+    """What the session printed, filtered: whole lines, or a piece of one if no newline ends it."""
+
+    data: bytes
+
+
+class Ended(NamedTuple):
+    """The shell is at its prompt again: status (-1: cannot be told), seconds, directory."""
+
+    status: int
+    seconds: float
+    directory: bytes
+
+
+class State(NamedTuple):
+    """The session's state changed to `ready`, `busy`, `waiting` or `unfinished`."""
+
+    name: str
+
+
+class Question(NamedTuple):
+    """ssh asks something before it lets in; `secret`: the answer must not be shown."""
+
+    text: str
+    secret: bool
+
+
+class Note(NamedTuple):
+    """Something the user should know about this session, once."""
+
+    text: str
+
+
+class Detached(NamedTuple):
+    """Raw mode is over and the session lives on."""
+
+
+class Lost(NamedTuple):
+    """The session is over. `kind` is one of `ssh.KINDS`; `status` the shell's, or -1."""
+
+    kind: str
+    text: str
+    status: int
+
+
+Message = (
+    Open | Line | Keys | Answer | Attach | Resize | Close
+    | Opened | Refused | Output | Ended | State | Question | Note | Detached | Lost
+)  # fmt: skip
+
+_TYPES: tuple[type[Message], ...] = (
+    Open, Line, Keys, Answer, Attach, Resize, Close,
+    Opened, Refused, Output, Ended, State, Question, Note, Detached, Lost,
+)  # fmt: skip
+_KINDS = {cls: kind for kind, cls in enumerate(_TYPES)}
+_RAW = frozenset({Line, Keys, Answer, Opened, Output})
+_ENDED = _KINDS[Ended]
+_HEAD = struct.Struct("!IB")
+_END = struct.Struct("!id")
+#: Longest body taken, in bytes: more is a broken pipe's doing.
+LONGEST = 1 << 24
+
+
+def encode(message: Message) -> bytes:
+    """The frame of a message."""
+    cls = type(message)
+    if cls in _RAW:
+        body: bytes = message[0]  # type: ignore[misc, assignment]
+    elif cls is Ended:
+        status, seconds, directory = message
+        body = _END.pack(status, seconds) + directory  # type: ignore[operator]
+    else:
+        body = json.dumps(message).encode()
+    return _HEAD.pack(len(body), _KINDS[cls]) + body
+
+
+class Decoder:
+    """Frames out of a stream that is cut anywhere."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that `data` completes. Raises ValueError on what is no frame."""
+        if self._held:
+            self._held += data
+            data = bytes(self._held)
+        messages: list[Message] = []
+        at, size = 0, len(data)
+        while size - at >= 5:
+            length, kind = _HEAD.unpack_from(data, at)
+            if length > LONGEST or kind >= len(_TYPES):
+                raise ValueError("not a frame")
+            if size - at - 5 < length:
+                break
+            messages.append(_decode(kind, data[at + 5 : at + 5 + length]))
+            at += 5 + length
+        self._held = bytearray(data[at:])
+        return messages
+
+
+def _decode(kind: int, body: bytes) -> Message:
+    cls = _TYPES[kind]
+    if cls in _RAW:
+        return cls(body)  # type: ignore[call-arg, arg-type]
+    if kind == _ENDED:
+        status, seconds = _END.unpack_from(body)
+        return Ended(status, seconds, body[_END.size :])
+    return cls(*json.loads(body))

@@ -1,0 +1,53 @@
+"""One machine that a backend knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# Other names under which a target may ask for a property.
+ALIASES = {"dns_name": "dns", "ext_ip": "ip", "int_ip": "private_ip", "user": "username"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine: what it is called, where it is and how ssh reaches it.
+
+    `id` is unique within a backend and stays the same for the machine's life; `name` is what
+    people type and the host alias that ssh sees. `state` is one of `pending`, `running`,
+    `stopping`, `stopped`, `terminated`, or whatever else the backend reports. `ssh` holds facts
+    as ssh_config keywords (`HostName`, `Port`, `User`, `IdentityFile`, ...) which no
+    configuration may override; what is not in there is ssh's and the user's own business.
+    `details` holds every further property, by the name that a target uses (`key=glob`).
+    """
+
+    name: str
+    id: str
+    backend: str
+    state: str = "running"
+    type: str = ""
+    ip: str = ""
+    private_ip: str = ""
+    cluster: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
+    ssh: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def running(self) -> bool:
+        """Whether a session can be opened on it."""
+        return self.state == "running"
+
+    def properties(self) -> dict[str, str]:
+        """Every property but the tags, by the name that `key=glob` and `show -vv` use."""
+        return {
+            "name": self.name,
+            "id": self.id,
+            "backend": self.backend,
+            "state": self.state,
+            "type": self.type,
+            "ip": self.ip,
+            "private_ip": self.private_ip,
+            "cluster": self.cluster,
+            **self.details,
+        }

@@ -1,0 +1,153 @@
+"""The only place that writes to the terminal: labels, blocks, tables, messages."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+from dust.node import Node
+from dust.nodeset import fold
+from dust.run import Result, Run
+from dust.screen import printable, strip_colours
+
+#: Colours of labels, as SGR parameters: readable on dark and light.
+_COLOURS = ("36", "32", "33", "35", "34", "96", "92", "93", "95", "94")
+
+
+class OutputClosed(Exception):
+    """Nobody reads our output any more, as after `| head`."""
+
+
+class Printer:
+    """Labels and writes. Output is gathered and written once a turn, by `flush`.
+
+    `above`, where set, is where whole batches go instead of the descriptor: above the prompt.
+    """
+
+    def __init__(self, *, colour: bool, label: Callable[[Node], str] = lambda node: node.name):
+        self.colour = colour
+        self.label = label
+        self.above: Callable[[bytes], None] | None = None
+        self._labels: dict[str, bytes] = {}
+        self._batch: list[bytes] = []
+        self._open = ""  # id of the node whose unfinished line is the last thing written
+
+    # --- what nodes print
+
+    def output(self, node: Node, data: bytes) -> None:
+        """Lines of a node's, each labelled; or a piece of a line, which the next may continue."""
+        if not self.colour and b"\x1b" in data:
+            data = strip_colours(data)
+        label = self._labelled(node)
+        if self._open == node.id and self.above is None:
+            head = b""
+        else:
+            head = self._close_line() + label
+        whole = data.endswith(b"\n")
+        body = (data[:-1] if whole else data).replace(b"\n", b"\n" + label)
+        self._batch.append(head + body + (b"\n" if whole or self.above else b""))
+        self._open = "" if whole or self.above else node.id
+
+    def finish(self, node: Node) -> None:
+        """A node's command has ended: so does its line."""
+        if self._open == node.id:
+            self._batch.append(self._close_line())
+
+    def show(self, run: Run, nodes: Iterable[Node], form: str) -> None:
+        """A run's output again: `stream` or `block` (a node after the other), or `fold`."""
+        wanted = {node.id for node in nodes}
+        results = [r for r in run.results.values() if r.node.id in wanted]
+        if form == "fold":
+            for group, data in run.folded():
+                if chosen := [node for node in group if node.id in wanted]:
+                    self._group(chosen, data)
+        else:
+            for result in results:
+                self.block(result)
+
+    def block(self, result: Result) -> None:
+        """All that one node printed."""
+        if result.transcript.dropped:
+            self.tell(f"{result.node.name}: its first {result.transcript.dropped:,} bytes are gone")
+        if data := result.transcript.data():
+            self.output(result.node, data)
+            self.finish(result.node)
+
+    def _group(self, nodes: list[Node], data: bytes) -> None:
+        header = f"{fold(self.label(node) for node in nodes)} ({len(nodes)})"
+        self.say(f"\x1b[1m{header}\x1b[0m" if self.colour else header)
+        if not self.colour:
+            data = strip_colours(data)
+        if data:
+            self._batch.append(data if data.endswith(b"\n") else data + b"\n")
+
+    def _labelled(self, node: Node) -> bytes:
+        label = self._labels.get(node.id)
+        if label is None:
+            text = f"[{printable(self.label(node))}]"
+            if self.colour:
+                text = f"\x1b[{_COLOURS[len(self._labels) % len(_COLOURS)]}m{text}\x1b[0m"
+            label = self._labels[node.id] = f"{text} ".encode()
+        return label
+
+    def _close_line(self) -> bytes:
+        opened, self._open = self._open, ""
+        return b"\n" if opened else b""
+
+    # --- what dust says
+
+    def say(self, text: str = "") -> None:
+        """A line of a command's output."""
+        self._batch.append(self._close_line() + text.encode("utf-8", "replace") + b"\n")
+
+    def table(self, rows: Sequence[Sequence[object]], headers: Sequence[str] = ()) -> None:
+        """Aligned columns."""
+        from tabulate import tabulate  # not needed for lines on nodes
+
+        cells = [[printable(str(cell)) for cell in row] for row in rows]
+        self.say(tabulate(cells, headers=headers, tablefmt="plain", disable_numparse=True))
+
+    def tell(self, text: str) -> None:
+        """A message about what happened, beside the output: on standard error."""
+        if self.above is not None:
+            self.say(text)
+            return
+        self._batch.append(self._close_line() if sys.stdout.isatty() else b"")
+        self.flush()
+        _write(2, (text + "\n").encode("utf-8", "replace"))
+
+    def error(self, text: str) -> None:
+        """A message about what went wrong."""
+        lead = "\x1b[31mdust:\x1b[0m" if self.colour and sys.stderr.isatty() else "dust:"
+        self.tell(f"{lead} {text}")
+
+    def flush(self) -> None:
+        """Write what was gathered. Raises OutputClosed if nobody reads it."""
+        if not self._batch:
+            return
+        data = b"".join(self._batch)
+        self._batch.clear()
+        if not data:
+            return
+        if self.above is not None:
+            self.above(data)
+        else:
+            _write(1, data)
+
+
+def _write(fd: int, data: bytes) -> None:
+    """Write everything, also where somebody made the descriptor non-blocking."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            select.select([], [fd], [])
+        except BrokenPipeError as error:
+            raise OutputClosed from error
+        except OSError as error:
+            if fd == 2:
+                return  # nowhere to say so
+            raise OutputClosed(f"cannot write the output: {error.strerror}") from error

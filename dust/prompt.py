@@ -1,0 +1,245 @@
+"""The prompt of a person: live all the time, with the nodes' output above it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Iterable
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import run_in_terminal
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.shortcuts import CompleteStyle
+
+from dust import completion, config
+from dust.history import FileHistory
+from dust.shell import Shell
+
+#: Seconds between two writes above the prompt, so that a flood costs few repaints.
+PACE = 0.03
+#: Most output that waits to be written above the prompt; beyond, the nodes wait.
+WAITING = 1 << 20
+_STYLES = {"ready": "ansigreen", "down": "ansired", "waiting": "ansiyellow bold"}
+
+
+class _Leave(Exception):
+    """Ctrl-D on an empty line."""
+
+
+class _Ask(Exception):
+    """A session asks something: the line being typed comes back after the answer."""
+
+
+class Prompt:
+    """Reads lines and has the shell carry them out, until the user leaves."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._context = shell.context
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._writing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._reading = False
+        path = config.home() / "history"
+        self._history = FileHistory(
+            path, self._context.settings.history_size, self._context.printer.error
+        )
+        self._session: PromptSession[str] = PromptSession(
+            message=self._message,
+            history=self._history,
+            completer=_Completer(shell),
+            complete_while_typing=False,
+            complete_style=CompleteStyle.READLINE_LIKE,
+            key_bindings=self._keys(),
+            multiline=True,
+            prompt_continuation=lambda width, *_: ">".rjust(max(1, width - 1)) + " ",
+            enable_history_search=True,
+        )
+        self._session.app.min_redraw_interval = PACE
+        self._context.typed = self._history.get_strings
+        self._context.display.stirred = self._stirred
+
+    def run(self) -> int:
+        """Read lines until the user leaves; returns the exit status."""
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            return loop.run_until_complete(self._lines())
+        finally:
+            loop.close()
+
+    async def _lines(self) -> int:
+        status, typed = 0, ""
+        while self._context.leaving is None:
+            try:
+                text, typed = await self._read(typed), ""
+            except _Leave:
+                if self._may_leave():
+                    break
+                continue
+            except _Ask:
+                typed = self._session.default_buffer.text
+                self._context.put_questions()
+                continue
+            status = self._execute(text)
+        return status if self._context.leaving is None else self._context.leaving
+
+    def _execute(self, text: str) -> int:
+        """Carry out what was typed; of several lines all but the last are waited for."""
+        entries = list(self._shell.joined(text.splitlines()))
+        status = 0
+        for at, entry in enumerate(entries, 1):
+            status = self._shell.execute(entry, wait=at < len(entries))
+            if self._context.leaving is not None:
+                break
+        return status
+
+    def _may_leave(self) -> bool:
+        busy = self._shell.running()
+        if not busy:
+            return True
+        names = ", ".join(self._context.cluster.label(node) for node in busy[:5])
+        more = f" and {len(busy) - 5} more" if len(busy) > 5 else ""
+        return self._context.ask(f"Something still runs on {names}{more}. Leave?")
+
+    # --- one line, with output above it
+
+    async def _read(self, typed: str) -> str:
+        printer = self._context.printer
+        printer.flush()
+        printer.above = self._above
+        self._resume()
+        try:
+            return await self._session.prompt_async(default=typed, handle_sigint=False)
+        except EOFError as error:
+            raise _Leave from error
+        finally:
+            self._pause()
+            if self._writing:
+                await self._writing
+            printer.above = None
+            self._write()
+
+    def _resume(self) -> None:
+        """Take in what the sessions say, between key presses."""
+        if self._context.has_sessions and not self._reading:
+            self._reading = True
+            loop = asyncio.get_event_loop()
+            loop.add_reader(self._context.sessions.fileno(), self._pump)
+            self._pump()
+
+    def _pause(self) -> None:
+        if self._reading:
+            self._reading = False
+            asyncio.get_event_loop().remove_reader(self._context.sessions.fileno())
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _pump(self) -> None:
+        sessions = self._context.sessions
+        sessions.pump(0)
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if sessions.deadline is not None and self._reading:
+            loop = asyncio.get_event_loop()
+            self._timer = loop.call_later(
+                max(0.0, sessions.deadline - time.monotonic()), self._pump
+            )
+
+    def _above(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._size += len(data)
+        if self._size > WAITING:
+            self._pause()
+        if self._writing is None:
+            self._writing = asyncio.get_event_loop().create_task(self._write_above())
+
+    async def _write_above(self) -> None:
+        try:
+            while self._pending:
+                await run_in_terminal(self._write)
+                if self._session.app.is_running:
+                    self._resume()
+                    await asyncio.sleep(PACE)
+        finally:
+            self._writing = None
+
+    def _write(self) -> None:
+        data = b"".join(self._pending)
+        self._pending.clear()
+        self._size = 0
+        fd = sys.stdout.fileno()
+        while data:
+            data = data[os.write(fd, data) :]
+
+    def _stirred(self) -> None:
+        app = self._session.app
+        if not app.is_running:
+            return
+        if self._context.display.questions and not app.is_done:
+            app.exit(exception=_Ask)
+        else:
+            app.invalidate()
+
+    # --- looks and keys
+
+    def _message(self) -> StyleAndTextTuples:
+        context = self._context
+        where = context.cluster.working_set or context.backend.label
+        parts: StyleAndTextTuples = [("bold", f"dust:{where}")]
+        for state, count in self._shell.status().items():
+            parts.append(("", " "))
+            parts.append((_STYLES.get(state, ""), f"{count} {state}"))
+        parts.append(("bold", "$ "))
+        return parts
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+
+        @keys.add("enter")
+        def _(event: KeyPressEvent) -> None:
+            buffer = event.current_buffer
+            at_end = not buffer.document.text_after_cursor.strip()
+            if at_end and self._shell.needs_more(buffer.text):
+                buffer.insert_text("\n")
+            else:
+                buffer.validate_and_handle()
+
+        @keys.add("c-c")
+        def _(event: KeyPressEvent) -> None:
+            if event.current_buffer.text:
+                event.current_buffer.reset()
+            else:
+                self._shell.interrupt_last()
+
+        @keys.add("c-d")
+        def _(event: KeyPressEvent) -> None:
+            if event.current_buffer.text:
+                event.current_buffer.delete()
+            else:
+                event.app.exit(exception=_Leave)
+
+        return keys
+
+
+class _Completer(Completer):
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterable[Completion]:
+        """Complete the word before the cursor."""
+        context = self._shell.context
+        text = document.text_before_cursor
+        start, words = completion.complete(text, context.registry, context.cluster)
+        for word in words:
+            yield Completion(word, start_position=start - len(text))

@@ -1,0 +1,167 @@
+"""A line on a set of nodes, and what became of it on each."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dust.node import Node
+from dust.nodeset import fold
+
+RUNNING, OK, FAILED, TIMEOUT, UNREACHABLE = "running", "ok", "failed", "timeout", "unreachable"
+
+#: How much of its output a run keeps in memory, in bytes: of all nodes, and of one at least.
+KEPT, KEPT_EACH = 64 << 20, 64 << 10
+
+
+class Transcript:
+    """Output of one node: all of it, in a file once it is large, or its bounded end."""
+
+    def __init__(self, limit: int, whole: bool) -> None:
+        self.dropped = 0
+        self._limit = limit
+        self._size = 0
+        self._chunks: deque[bytes] = deque()
+        self._file = tempfile.SpooledTemporaryFile(max_size=limit) if whole else None
+
+    def append(self, data: bytes) -> None:
+        """Add output."""
+        if self._file is not None:
+            self._file.write(data)
+            return
+        self._chunks.append(data)
+        self._size += len(data)
+        while self._size > self._limit and len(self._chunks) > 1:
+            gone = len(self._chunks.popleft())
+            self._size -= gone
+            self.dropped += gone
+
+    def data(self) -> bytes:
+        """What was kept."""
+        if self._file is None:
+            return b"".join(self._chunks)
+        self._file.seek(0)
+        data = self._file.read()
+        self._file.seek(0, 2)
+        return data
+
+
+@dataclass
+class Result:
+    """What became of a run on one node.
+
+    `status` is the exit status, None while it runs or where it cannot be told; `error` says why
+    there is none; `seconds` is the time that the line took there.
+    """
+
+    node: Node
+    transcript: Transcript
+    state: str = RUNNING
+    status: int | None = None
+    seconds: float | None = None
+    error: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended well."""
+        return self.state == OK
+
+    @property
+    def output(self) -> str:
+        """What the node printed."""
+        return self.transcript.data().decode("utf-8", "replace")
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines that the node printed."""
+        return self.output.splitlines()
+
+    def end(self, status: int | None, seconds: float | None) -> None:
+        """The line ended there."""
+        self.status = status
+        self.seconds = seconds
+        self.state = FAILED if status else OK
+
+    def fail(self, state: str, error: str) -> None:
+        """There will be no end."""
+        self.state = state
+        self.error = error
+
+
+@dataclass
+class Run:
+    """One line sent to a set of nodes. `results` is by node id, in the order of the nodes.
+
+    A `quiet` run is a command's own: its output is for the command, not for the screen.
+    """
+
+    line: str
+    quiet: bool = False
+    results: dict[str, Result] = field(default_factory=dict)
+    begun: float = field(default_factory=time.monotonic)
+    seconds: float | None = None
+    pending: int = 0
+
+    @classmethod
+    def on(
+        cls, nodes: Iterable[Node], line: str, *, whole: bool = False, quiet: bool = False
+    ) -> Run:
+        """A run that is about to begin; `whole`: keep all output, however much."""
+        nodes = list(nodes)
+        limit = max(KEPT_EACH, KEPT // max(1, len(nodes)))
+        run = cls(line, quiet, {n.id: Result(n, Transcript(limit, whole)) for n in nodes})
+        run.pending = len(run.results)
+        return run
+
+    @property
+    def done(self) -> bool:
+        """Whether every node's part has ended."""
+        return not self.pending
+
+    @property
+    def status(self) -> int:
+        """The worst: 255 where a node could not be reached, else the highest exit status."""
+        worst = 0
+        for result in self.results.values():
+            if result.state in (UNREACHABLE, TIMEOUT):
+                return 255
+            worst = max(worst, result.status or (1 if result.state == FAILED else 0))
+        return worst
+
+    def ended(self, result: Result) -> None:
+        """Count one node's end."""
+        self.pending -= 1
+        if not self.pending:
+            self.seconds = time.monotonic() - self.begun
+
+    def unfinished(self) -> list[Node]:
+        """The nodes where it still runs."""
+        return [r.node for r in self.results.values() if r.state == RUNNING]
+
+    def summary(self) -> str:
+        """`worker[4-5]: exit 1 · master: exit 127 · 13 ok, 2.1 s`."""
+        groups: dict[str, list[str]] = {}
+        fine = 0
+        for result in self.results.values():
+            if result.state == OK:
+                fine += 1
+            else:
+                why = result.error or (
+                    "still running" if result.state == RUNNING else f"exit {result.status}"
+                )
+                groups.setdefault(why, []).append(result.node.name)
+        parts = [f"{fold(names)}: {why}" for why, names in groups.items()]
+        if fine:
+            parts.append(f"{fine} ok")
+        seconds = self.seconds if self.seconds is not None else time.monotonic() - self.begun
+        return " · ".join(parts) + f", {seconds:.1f} s"
+
+    def folded(self) -> list[tuple[list[Node], bytes]]:
+        """The nodes by equal output, largest group first."""
+        groups: dict[bytes, list[Node]] = {}
+        for result in self.results.values():
+            groups.setdefault(result.transcript.data(), []).append(result.node)
+        return sorted(((nodes, out) for out, nodes in groups.items()), key=lambda g: -len(g[0]))

@@ -1,0 +1,256 @@
+"""One typed line becomes one action; the one place where errors become messages and statuses."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+
+from dust import config, lines
+from dust.command import HelpRequested
+from dust.context import Context, Interrupted
+from dust.coordinator import LIVE, READY, WAITING
+from dust.errors import DustError, UsageError
+from dust.node import Node
+from dust.run import Run
+
+#: The exit status after Ctrl-C, as in any shell.
+INTERRUPTED = 130
+
+
+class Shell:
+    """Carries out lines on a context."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        context.registry.load()
+        for problem in context.registry.problems:
+            context.printer.error(str(problem))
+
+    def execute(self, text: str, *, wait: bool = True) -> int:
+        """Carry out one line (which may span several) and return its exit status.
+
+        With `wait` a line on nodes is waited for; without, its output comes as it comes.
+        """
+        context = self.context
+        context.failed = False
+        try:
+            status = self._act(lines.parse(text), wait)
+        except HelpRequested as help:
+            context.printer.say(str(help))
+            status = 0
+        except DustError as error:
+            context.printer.error(str(error))
+            status = error.status
+        except (Interrupted, KeyboardInterrupt):
+            context.printer.tell("interrupted")
+            status = INTERRUPTED
+        except Exception as error:  # a bug, of a plugin's or ours: the prompt lives
+            status = self._bug(error)
+        context.printer.flush()
+        return status or int(context.failed)
+
+    def _act(self, action: lines.Action, wait: bool) -> int:
+        if isinstance(action, lines.Remote):
+            return self._remote(action, wait)
+        if isinstance(action, lines.Raw):
+            return self._raw(action.target)
+        if isinstance(action, lines.System):
+            return self._system(action.text)
+        if isinstance(action, lines.Local):
+            return self._local(action)
+        return 0
+
+    # --- lines on nodes
+
+    def _remote(self, action: lines.Remote, wait: bool) -> int:
+        context = self.context
+        nodes = context.running(action.target)
+        self._check_complete(nodes, action.line)
+        run = context.send(nodes, action.line)
+        if not wait:
+            return 0
+        waiting = context.wait_for_run(run)
+        return 0 if waiting else run.status
+
+    def _check_complete(self, nodes: list[Node], line: str) -> None:
+        if self.continues(nodes, line):
+            what = lines.unfinished(line)
+            raise UsageError(f"the line is unfinished: a shell would wait for more ({what})")
+
+    def continues(self, nodes: list[Node], line: str) -> bool:
+        """Whether a line is unfinished as a command, and some node would take it as one."""
+        if lines.unfinished(line) is None:
+            return False
+        links = self.context.sessions.links
+        return any(n.id not in links or links[n.id].state not in ("busy", WAITING) for n in nodes)
+
+    def needs_more(self, text: str) -> bool:
+        """Whether the prompt has to go on reading: an `@` line that is unfinished."""
+        try:
+            action = lines.parse(text)
+            if not isinstance(action, lines.Remote):
+                return False
+            return self.continues(self.context.running(action.target), action.line)
+        except DustError:
+            return False
+
+    def _raw(self, target: str) -> int:
+        from dust.raw import attach  # not before it is wanted
+
+        nodes = self.context.running(target)
+        if len(nodes) != 1:
+            what = target or "the working set"
+            raise UsageError(
+                f"raw mode takes one node and {what} has {len(nodes)}; "
+                "to send a line, put it after the target"
+            )
+        attach(self.context, nodes[0])
+        return 0
+
+    # --- commands
+
+    def _local(self, action: lines.Local) -> int:
+        context = self.context
+        try:
+            command = context.registry.find(action.name)
+        except UsageError:
+            return self._system(action.text, action.name)
+        context.plugin = command.plugin
+        command(context, **command.bind(action.words))
+        return 0
+
+    def _system(self, text: str, name: str = "") -> int:
+        """Hand a line to the local shell; `name`, if given, is a word that must be known there."""
+        shell = os.environ.get("SHELL") or "/bin/sh"
+        if name and name.replace("-", "").isalnum() and not _known_to_shell(name):
+            close = get_close_matches(name, list(self.context.registry.commands), 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise UsageError(f"no command or program {name}{hint}")
+        self.context.printer.flush()
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the program's
+        try:
+            argv = [shell, "-c", text] if text else [shell]
+            return subprocess.run(argv, check=False).returncode
+        except OSError as error:
+            raise UsageError(f"{shell}: {error.strerror}") from error
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _bug(self, error: Exception) -> int:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{where.filename}:{where.lineno}"
+        self.context.printer.error(f"{type(error).__name__}: {error} ({place})")
+        try:
+            log = config.folder("logs") / "errors"
+            with open(log, "a", encoding="utf-8", opener=_private) as file:
+                traceback.print_exception(error, file=file)
+        except (OSError, DustError) as problem:
+            self.context.printer.error(f"cannot keep the details: {problem}")
+        return 1
+
+    # --- scripts
+
+    def script(self, typed: Iterable[str]) -> int:
+        """Carry out lines until the end, `exit`, or with `set -e` the first failure.
+
+        Returns the worst status. Lines that are unfinished go on in the next one.
+        """
+        worst = 0
+        for text in self.joined(typed):
+            status = self.execute(text)
+            worst = max(worst, status)
+            if self.context.leaving is not None:
+                return self.context.leaving or worst
+            if status == INTERRUPTED or (status and self.context.settings.errexit):
+                return status if status == INTERRUPTED else worst
+        return max(worst, self._left_waiting())
+
+    def joined(self, typed: Iterable[str]) -> Iterator[str]:
+        """The lines, unfinished ones together with those that finish them."""
+        held = ""
+        for line in typed:
+            held = f"{held}\n{line}" if held else line
+            if not self.needs_more(held):
+                yield held
+                held = ""
+        if held:
+            yield held
+
+    def _left_waiting(self) -> int:
+        """At the end of a script, nobody will answer what still waits for input."""
+        run: Run | None = self.context.last
+        if run is None or run.done:
+            return 0
+        for node in run.unfinished():
+            link = self.context.sessions.links[node.id]
+            asked = link.last_line.decode("utf-8", "replace").strip()
+            self.context.printer.error(f"{node.name}: still waits for input: {asked}")
+        return 1
+
+    # --- for the prompt
+
+    def status(self) -> dict[str, int]:
+        """How many sessions are in each state; empty before there are any."""
+        return self.context.sessions.counts() if self.context.has_sessions else {}
+
+    def interrupt_last(self) -> bool:
+        """Ctrl-C to what the last run's nodes do; False if nothing runs there."""
+        run = self.context.last
+        if run is None:
+            return False
+        links = self.context.sessions.links
+        nodes = [r.node for r in run.results.values()]
+        busy = [n for n in nodes if n.id in links and links[n.id].state not in (READY, "down")]
+        return bool(self.context.interrupt(busy)) if busy else False
+
+    def running(self) -> list[Node]:
+        """The nodes whose sessions have something running."""
+        links = self.context.sessions.links.values() if self.context.has_sessions else ()
+        return [link.node for link in links if link.state in LIVE and link.state != READY]
+
+
+def read_lines(shell: Shell, fd: int) -> Iterator[str]:
+    """Lines of a script on a descriptor; while none is there, output of the nodes is taken in."""
+    held = b""
+    while True:
+        head, newline, held = held.partition(b"\n")
+        if newline:
+            yield head.decode("utf-8", "surrogateescape").rstrip("\r")
+            continue
+        held = head
+        if shell.context.has_sessions:
+            sessions = shell.context.sessions
+            while fd not in select.select([fd, sessions], [], [])[0]:
+                sessions.pump(0)
+        data = os.read(fd, 1 << 16)
+        if not data:
+            if held:
+                yield held.decode("utf-8", "surrogateescape")
+            return
+        held += data
+
+
+def _known_to_shell(name: str) -> bool:
+    """Whether the local shell has a program, builtin or keyword of this name."""
+    if shutil.which(name):
+        return True
+    shell = os.environ.get("SHELL") or "/bin/sh"
+    probe = [shell, "-c", 'command -v "$1" || type "$1"', "sh", name]
+    found = subprocess.run(probe, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    return found.returncode == 0
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def is_script(fd: int = 0) -> bool:
+    """Whether lines come from a file or a pipe rather than from a person."""
+    return not (os.isatty(fd) and sys.stdout.isatty())

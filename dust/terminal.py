@@ -1,0 +1,187 @@
+"""The pty of one `ssh`, under pexpect. The only file that imports pexpect."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pexpect
+from pexpect import pty_spawn
+
+from dust.escape import Escape
+
+#: Most bytes taken in one turn, and waiting for a program that does not read its input.
+TURN, QUEUE = 1 << 16, 1 << 20
+#: The terminal takes no more than this at once without dropping some on some systems.
+_SLICE = 1024
+
+
+class Detach(Exception):
+    """The user left raw mode."""
+
+
+class Terminal:
+    """A child on a pty of its own. Writes are queued; nothing here blocks but `interact`."""
+
+    def __init__(self, argv: list[str], rows: int, columns: int) -> None:
+        self._child = pexpect.spawn(
+            argv[0], argv[1:], timeout=None, dimensions=(rows, columns), maxread=TURN
+        )
+        self._queue = bytearray()
+        self.fd: int = self._child.child_fd
+        os.set_blocking(self.fd, False)
+
+    @property
+    def queued(self) -> int:
+        """How many bytes wait until the terminal takes them."""
+        return len(self._queue)
+
+    @property
+    def echo(self) -> bool:
+        """Whether the pty echoes: not while ssh asks for a secret."""
+        try:
+            return bool(self._child.getecho())
+        except OSError:
+            return True
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes and write what the terminal takes now."""
+        self._queue += data
+        self.flush()
+
+    def flush(self) -> None:
+        """Write queued bytes as far as the terminal takes them."""
+        while self._queue:
+            try:
+                written = os.write(self.fd, self._queue[:_SLICE])
+            except BlockingIOError:
+                return
+            except OSError:  # it is gone: reading will say so
+                self._queue.clear()
+                return
+            del self._queue[:written]
+
+    def drop(self) -> None:
+        """Forget what has not been written."""
+        self._queue.clear()
+
+    def read(self) -> bytes:
+        """What there is, up to a turn's worth, or b"". Raises EOFError at the end."""
+        pieces: list[bytes] = []
+        size = 0
+        while size < TURN:
+            try:
+                piece = os.read(self.fd, TURN)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.EIO:  # how Linux says the end
+                    raise
+                piece = b""
+            if not piece:
+                if pieces:
+                    break
+                raise EOFError
+            pieces.append(piece)
+            size += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell the terminal, and thereby the remote one, its size."""
+        with contextlib.suppress(OSError):
+            self._child.setwinsize(rows, columns)
+
+    def interact(
+        self,
+        tty: tuple[int, int],
+        control: int,
+        typed: Callable[[bytes], None],
+        shown: Callable[[bytes], bytes],
+        woken: Callable[[], None],
+    ) -> None:
+        """Give the child the user's terminal (`tty`: in and out) until one of them ends.
+
+        `typed` sees what is passed on, `shown` turns what the child printed into what the user
+        sees, `woken` is called when `control` is readable and may raise. Raises Detach when the
+        user leaves.
+        """
+        escape = Escape()
+
+        def keys(data: bytes) -> bytes:
+            if not data:
+                raise EOFError  # the user's terminal is gone
+            passed, leave = escape.feed(data, time.monotonic())
+            pass_on(passed)
+            if leave:
+                raise Detach
+            return b""  # written from the queue, as the child takes it
+
+        def pass_on(data: bytes) -> None:
+            if data:
+                typed(data)
+                self.write(data)
+
+        def wait(*_: object) -> tuple[list[int], list[int], list[int]]:
+            while True:
+                timeout = None
+                if escape.deadline is not None:
+                    timeout = max(0.0, escape.deadline - time.monotonic())
+                writing = [self.fd] if self._queue else []
+                ready, writable, _errors = select.select(
+                    [self.fd, tty[0], control], writing, [], timeout
+                )
+                if control in ready:
+                    woken()
+                if writable:
+                    self.flush()
+                if escape.deadline is not None and time.monotonic() >= escape.deadline:
+                    pass_on(escape.release())
+                if interesting := [fd for fd in ready if fd != control]:
+                    return interesting, [], []
+
+        self._child.STDIN_FILENO, self._child.STDOUT_FILENO = tty
+        with _waiting_with(wait):
+            self._child.interact(escape_character=None, input_filter=keys, output_filter=shown)
+
+    def reap(self, patience: float = 1.0) -> int:
+        """The status of the child, which has closed its terminal: 128 + signal, -1 if unknown.
+
+        One that lingers longer than `patience` seconds is killed.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                pid, status = os.waitpid(self._child.pid, os.WNOHANG)
+            except ChildProcessError:
+                return -1
+            if pid:
+                code = os.waitstatus_to_exitcode(status)
+                return code if code >= 0 else 128 - code
+            if time.monotonic() > deadline:
+                with contextlib.suppress(OSError):
+                    os.kill(self._child.pid, signal.SIGKILL)
+                deadline += patience
+            time.sleep(0.005)
+
+    def close(self) -> None:
+        """Hang up: the kernel tells ssh when its terminal goes."""
+        self._child.closed = True  # or its destructor would close the number again
+        self._child.ptyproc.closed = True
+        with contextlib.suppress(OSError):
+            os.close(self.fd)
+
+
+@contextlib.contextmanager
+def _waiting_with(wait: Callable[..., object]) -> Iterator[None]:
+    """Let interact() wait with our select: its own knows only two descriptors and no deadline."""
+    original = pty_spawn.select_ignore_interrupts
+    pty_spawn.select_ignore_interrupts = wait
+    try:
+        yield
+    finally:
+        pty_spawn.select_ignore_interrupts = original

@@ -1,0 +1,142 @@
+"""A worker's life: one session between its pipe to the coordinator and its terminal.
+
+It ends when the pipe does, whoever ended it, and takes its ssh along.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import select
+import socket
+import time
+
+from dust import messages
+from dust.session import Session
+
+#: Most bytes of frames that wait for the coordinator; beyond, the terminal is not read.
+BOUND = 1 << 18
+_RECEIVE = 1 << 16
+_FDS = socket.CMSG_SPACE(2 * array.array("i").itemsize)
+
+
+class Worker:
+    """The loop over one pipe and one terminal."""
+
+    def __init__(self, pipe: socket.socket) -> None:
+        self._pipe = pipe
+        self._decoder = messages.Decoder()
+        self._out = bytearray()
+        self._fds: list[int] = []
+        self._session: Session | None = None
+
+    def run(self) -> None:
+        """Serve until the pipe or the session ends."""
+        self._pipe.setblocking(False)
+        with contextlib.suppress(EOFError):
+            while self._session is None or not self._session.over:
+                self._turn()
+        self._finish()
+
+    def _turn(self) -> None:
+        session = self._session
+        readers: list[int] = [self._pipe.fileno()]
+        writers: list[int] = [self._pipe.fileno()] if self._out else []
+        timeout = None
+        if session:
+            terminal = session.terminal
+            if len(self._out) < BOUND:
+                readers.append(terminal.fd)
+            if terminal.queued:
+                writers.append(terminal.fd)
+            if session.deadline is not None:
+                timeout = max(0.0, session.deadline - time.monotonic())
+        readable, writable, _ = select.select(readers, writers, [], timeout)
+        if session and session.terminal.fd in readable:
+            session.read()
+        if session and session.terminal.fd in writable:
+            session.terminal.flush()
+        if self._pipe.fileno() in readable:
+            self._listen()
+        if session and session.deadline is not None and session.deadline <= time.monotonic():
+            session.tick()
+        self._speak()
+
+    def _listen(self) -> None:
+        """Take in what the coordinator says. Raises EOFError when it is gone."""
+        try:
+            data, ancillary, _, _ = self._pipe.recvmsg(_RECEIVE, _FDS)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise EOFError from error
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds = array.array("i")
+                fds.frombytes(payload)
+                self._fds += fds
+        if not data:
+            raise EOFError
+        for message in self._decoder.feed(data):
+            self._obey(message)
+
+    def _obey(self, message: messages.Message) -> None:
+        session = self._session
+        if isinstance(message, messages.Open):
+            self._session = Session(message, self._emit)
+        elif session is None or session.over:
+            return
+        elif isinstance(message, messages.Line):
+            session.submit(message.text)
+        elif isinstance(message, messages.Keys):
+            session.keys(message.data)
+        elif isinstance(message, messages.Answer):
+            session.answer(message.text)
+        elif isinstance(message, messages.Resize):
+            session.terminal.resize(message.rows, message.columns)
+        elif isinstance(message, messages.Attach):
+            session.terminal.resize(message.rows, message.columns)
+            self._attach(session)
+        elif isinstance(message, messages.Close):
+            session.close()
+
+    def _attach(self, session: Session) -> None:
+        fds, self._fds = self._fds, []
+        self._speak()
+
+        def woken() -> None:
+            self._listen()
+            self._speak()
+            if session.over:
+                raise EOFError
+
+        try:
+            session.interact((fds[0], fds[1]), self._pipe.fileno(), woken)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _emit(self, message: messages.Message) -> None:
+        self._out += messages.encode(message)
+
+    def _speak(self) -> None:
+        """Send what waits, as far as the coordinator takes it. Raises EOFError if it is gone."""
+        while self._out:
+            try:
+                sent = self._pipe.send(self._out)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                raise EOFError from error
+            del self._out[:sent]
+
+    def _finish(self) -> None:
+        """Say the last words, bounded in time, and hang up."""
+        if self._session and not self._session.over:
+            self._session.close()
+        deadline = time.monotonic() + 10
+        with contextlib.suppress(EOFError):
+            while self._out and (left := deadline - time.monotonic()) > 0:
+                select.select([], [self._pipe], [], left)
+                self._speak()

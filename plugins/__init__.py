@@ -1,0 +1,1 @@
+"""The commands of the prompt: one small file a subject."""

@@ -1,0 +1,1 @@
+"""Dust measured beside polysh, on real nodes of this machine; bin/bench runs it."""

@@ -1,0 +1,39 @@
+"""polysh, in an environment of its own that nothing else uses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from dust.errors import DustError
+
+VERSION = "1.0.8"
+
+
+def install() -> Path:
+    """Return polysh's program, installed by pip the first time."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dust-bench"
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    directory = cache / f"polysh-{VERSION}-python{python}"
+    complete = directory / "complete"
+    if not complete.exists():
+        print(f"Installing polysh {VERSION} (once) ...", file=sys.stderr, flush=True)
+        if directory.exists():
+            shutil.rmtree(directory)
+        base = getattr(sys, "_base_executable", sys.executable)
+        _run([base, "-m", "venv", str(directory)])
+        pip = [str(directory / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+        _run([*pip, "install", f"polysh=={VERSION}"])
+        complete.touch()
+    return directory / "bin" / "polysh"
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if done.returncode:
+        raise DustError(f"{' '.join(command)} failed:\n{done.stdout.decode(errors='replace')}")
