@@ -20,7 +20,7 @@ from typing import Protocol
 from dust import messages, reasons
 from dust.errors import SessionError
 from dust.node import Node
-from dust.run import FAILED, RUNNING, TIMEOUT, UNREACHABLE, Result, Run
+from dust.run import FAILED, NOT_SENT, RUNNING, TIMEOUT, UNREACHABLE, Result, Run
 from dust.zygote import Zygote
 
 #: States of a session, as people see them. `unfinished`: the shell waits for the rest of a line.
@@ -451,7 +451,7 @@ class Coordinator:
 
     def _refuse(self, link: Link, why: str) -> None:
         run = link.runs.pop()
-        self._finish(link, run, FAILED, f"not sent: {why}")
+        self._finish(link, run, FAILED, NOT_SENT + why)
         if not link.runs:
             self._set_state(link, READY)
             self._next(link)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dust.coordinator import CONNECTING, Coordinator, Link
 from dust.node import Node
+from dust.nodeset import fold
 from dust.printer import Printer
 from dust.questions import Questions
 from dust.run import Result, Run
@@ -26,6 +27,7 @@ class Display:
         self._printer = printer
         self._kept: list[tuple[Node, bytes]] | None = None
         self._kept_size = 0
+        self._notes: dict[str, list[str]] = {}
 
     def output(self, link: Link, data: bytes) -> None:
         """Show what a session printed, unless its run is shown later."""
@@ -50,7 +52,13 @@ class Display:
             if self.form == "fold":
                 self._printer.show(run, [r.node for r in run.results.values()], "fold")
             if run.status:
+                self._tell_notes()
                 self._printer.tell(run.summary())
+
+    def _tell_notes(self) -> None:
+        notes, self._notes = self._notes, {}
+        for text, names in notes.items():
+            self._printer.tell(f"{fold(names)}: {text}")
 
     def changed(self, link: Link) -> None:
         """A session's state changed."""
@@ -60,8 +68,8 @@ class Display:
         self.stirred()
 
     def note(self, link: Link, text: str) -> None:
-        """Say something about a session."""
-        self._printer.tell(f"{self._printer.label(link.node)}: {text}")
+        """Say something about a session: once a turn for all of which it is true."""
+        self._notes.setdefault(text, []).append(self._printer.label(link.node))
 
     def question(self, link: Link, text: str, secret: bool) -> None:
         """Take up what ssh asks."""
@@ -71,6 +79,7 @@ class Display:
 
     def turned(self) -> None:
         """A turn of the loop is over: write what it brought."""
+        self._tell_notes()
         self._printer.flush()
 
     def keep(self, keep: bool) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dust.errors import UsageError
+from dust.expr import split_target
 from dust.syntax import inside_command, unfinished
-from dust.targets import split_target
 
 __all__ = [
     "VARIABLES",

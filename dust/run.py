@@ -13,6 +13,8 @@ from dust.nodeset import fold
 
 RUNNING, OK, FAILED, TIMEOUT, UNREACHABLE = "running", "ok", "failed", "timeout", "unreachable"
 
+#: How the error of a line begins that was not sent.
+NOT_SENT = "not sent: "
 #: How much of its output a run keeps in memory, in bytes: of all nodes, and of one at least.
 KEPT, KEPT_EACH = 64 << 20, 64 << 10
 
@@ -68,6 +70,17 @@ class Result:
     def ok(self) -> bool:
         """Whether it ended well."""
         return self.state == OK
+
+    @property
+    def word(self) -> str:
+        """How it stands, in few words; why a session was lost is told when it is."""
+        if self.state == RUNNING:
+            return "still running"
+        if self.status is not None:
+            return f"exit {self.status}"
+        if self.state in (UNREACHABLE, TIMEOUT):
+            return self.state
+        return self.error if self.error.startswith(NOT_SENT) else "lost" if self.error else "done"
 
     @property
     def output(self) -> str:
@@ -149,9 +162,7 @@ class Run:
             if result.state == OK:
                 fine += 1
             else:
-                why = result.error or (
-                    "still running" if result.state == RUNNING else f"exit {result.status}"
-                )
+                why = result.word
                 groups.setdefault(why, []).append(result.node.name)
         parts = [f"{fold(names)}: {why}" for why, names in groups.items()]
         if fine:

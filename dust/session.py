@@ -7,11 +7,13 @@ terminal see?).
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
 from dust import messages, reasons, shells
 from dust.framing import BUSY, READY, STARTING, Continuation, Event, Framing, Greeting, Prompt, Text
+from dust.modes import Modes
 from dust.screen import Screen, printable
 from dust.terminal import QUEUE, Detach, Terminal
 
@@ -20,8 +22,8 @@ from dust.terminal import QUEUE, Detach, Terminal
 PARTIAL, SETTLE, INIT, UNMARKED = 0.2, 0.15, 3.0, 1.0
 #: How much is kept of what came before the first prompt, and of the last that came, in bytes.
 SAID, LAST = 4096, 512
-#: What switches on (h) and off (l) a full-screen program's ways with the terminal.
-_FULL_SCREEN = (b"\x1b[?1049", b"\x1b[?1047", b"\x1b[?47", b"\x1b[?1")
+#: Seconds that a full-screen program gets to notice another size, so that it draws itself again.
+REDRAW = 0.05
 
 
 class Session:
@@ -45,7 +47,8 @@ class Session:
         self._switch = b""
         self._switching = False
         self._held: list[bytes] = []
-        self._typed = self._full_screen = self._hidden = False
+        self._typed = self._hidden = False
+        self._modes = Modes()
         # When things are due, in monotonic seconds.
         self._login_at: float | None = time.monotonic() + opening.timeout
         self._partial_at: float | None = None
@@ -142,6 +145,7 @@ class Session:
     def _end(self, prompt: Prompt) -> None:
         self._settle_at = None
         self._waiting = self._hidden = self._typed = False
+        self._modes.clear()
         if rest := self._screen.flush():
             self._emit(messages.Output(rest))
         status = -1 if prompt.status is None else prompt.status
@@ -252,6 +256,8 @@ class Session:
 
     def interact(self, tty: tuple[int, int], control: int, woken: Callable[[], None]) -> None:
         """Raw mode until the user leaves it or the session ends."""
+        if self._framing.state == BUSY and self._modes.full_screen:
+            self._redraw(tty[1])
         self._ask_mode(shells.TO_RAW)
         self._typed = self._hidden = False
         try:
@@ -260,6 +266,14 @@ class Session:
             self._leave_raw()
         else:
             self._end_of_terminal()
+
+    def _redraw(self, out: int) -> None:
+        """Give a program its screen back, and by a change of size a reason to fill it."""
+        os.write(out, self._modes.restored())
+        rows, columns = self.terminal.size
+        self.terminal.resize(max(1, rows - 1), columns)
+        time.sleep(REDRAW)
+        self.terminal.resize(rows, columns)
 
     def _raw_typed(self, data: bytes) -> None:
         self._typed = True
@@ -276,15 +290,12 @@ class Session:
                     shown += event.data
             else:
                 self._mark(event)
-        for switch in _FULL_SCREEN:
-            on, off = self._last.rfind(switch + b"h"), self._last.rfind(switch + b"l")
-            if on != off:
-                self._full_screen = on > off
+        self._modes.feed(shown)
         return bytes(shown)
 
     def _leave_raw(self) -> None:
         """Lines again: at once if the shell is at its prompt, else when its program is done."""
-        self._hidden = self._full_screen and self._framing.state == BUSY
+        self._hidden = self._modes.full_screen and self._framing.state == BUSY
         self._ask_mode(shells.TO_LINES)
         self._emit(messages.Detached())
         if self._framing.state == BUSY and not self._switching:
@@ -311,7 +322,8 @@ class Session:
         if self._switch:  # this prompt was Ctrl-C's
             self._change_mode()
             return
-        self._switching = self._typed = self._full_screen = False
+        self._switching = self._typed = False
+        self._modes.clear()
         self._emit(messages.State("ready"))
         held, self._held = self._held, []
         for text in held:

@@ -96,6 +96,12 @@ class Terminal:
         with contextlib.suppress(OSError):
             self._child.setwinsize(rows, columns)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = self._child.getwinsize()
+        return rows, columns
+
     def interact(
         self,
         tty: tuple[int, int],

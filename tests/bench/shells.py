@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -25,8 +25,8 @@ from dust.errors import DustError
 class Shells(Protocol):
     """Open sessions that take a line for all nodes."""
 
-    def ask(self, number: int) -> None:
-        """Have every node print a word of its own for `number`; return when all have come."""
+    def ask(self, number: int) -> float:
+        """Have every node print a word; return when all have come, in monotonic seconds."""
         ...
 
     def rest(self, seconds: float) -> None:
@@ -53,6 +53,7 @@ class ToolShells:
     def __init__(self, tool: Tool, fleet: Fleet, count: int) -> None:
         self._tool = tool
         self._names = set(fleet.names(count))
+        self._greeting = tool.greeting(count).encode()
         argv, env = tool.argv(fleet, count), environment(fleet.directory / "home")
         self._errors = (fleet.directory / "errors").open("w+b")
         if tool.terminal:
@@ -74,27 +75,35 @@ class ToolShells:
             os.close(stdin)
             os.close(stdout)
         try:
-            if greeting := tool.greeting(count).encode():
-                self._read(lambda output: greeting in output)
+            self._read(lambda output: self._greeting in output)
         except BaseException:
             self.close()
             raise
 
-    def ask(self, number: int) -> None:
-        """Have every node print a word; return when all have come, each with its label."""
+    def ask(self, number: int) -> float:
+        """Have every node print a word; return when all have come, each with its label.
+
+        Where there is a prompt, the next line is not typed before it is back, as a person would.
+        """
         command, wanted = word(number)
         newline = "\r" if self._tool.terminal else "\n"
         os.write(self._writer, f"{self._tool.prefix}{command}{newline}".encode())
         output = self._read(lambda output: output.count(wanted) >= len(self._names))
+        came_at = time.monotonic()
         labelled = re.findall(rb"(node\d+)[^\n]{1,12}" + wanted, output)
         if (came := {name.decode() for name in labelled}) != self._names:
             raise DustError(f"{self._tool.name}: no labelled line of {self._names - came}")
+        rest = output[output.rindex(wanted) :]
+        if self._greeting not in rest:
+            self._read(lambda more: self._greeting in rest + more)
+        return came_at
 
     def rest(self, seconds: float) -> None:
         """Let it be for that long, taking in what it may print."""
         deadline = time.monotonic() + seconds
         while self._readable(deadline):
-            os.read(self._reader, 1 << 16)
+            if not self._receive():
+                raise self._failure("has ended")
 
     def processes(self) -> list[Process]:
         """All its processes, of which as many as there are nodes must be ssh."""
@@ -117,16 +126,25 @@ class ToolShells:
         output = b""
         deadline = time.monotonic() + LIMIT
         while not done(output):
-            late = not self._readable(deadline)
-            with contextlib.suppress(OSError):  # a terminal's way to say that it has ended
-                if not late and (data := os.read(self._reader, 1 << 16)):
-                    output += data
-                    continue
-            self._errors.seek(0)
-            what = "does not answer" if late else "has ended"
-            said = (output + self._errors.read())[-1000:].decode(errors="replace")
-            raise DustError(f"{self._tool.name} {what}; it said: {said}")
+            if not self._readable(deadline):
+                raise self._failure("does not answer", output)
+            if not (data := self._receive()):
+                raise self._failure("has ended", output)
+            output += data
         return output
+
+    def _receive(self) -> bytes:
+        try:
+            return os.read(self._reader, 1 << 16)
+        except OSError as error:
+            if error.errno != errno.EIO:  # a terminal's way to say that it has ended
+                raise
+            return b""
+
+    def _failure(self, what: str, output: bytes = b"") -> DustError:
+        self._errors.seek(0)
+        said = (output + self._errors.read())[-1000:].decode(errors="replace")
+        return DustError(f"{self._tool.name} {what}; it said: {said}")
 
     def _readable(self, deadline: float) -> bool:
         left = max(0.0, deadline - time.monotonic())
@@ -141,21 +159,24 @@ class FloorShells:
     def __init__(self, fleet: Fleet, count: int) -> None:
         argv = ["ssh", "-F", str(fleet.ssh_config(count)), "-tt"]
         env = environment(fleet.directory / "home")
-        self._clients = [
-            subprocess.Popen(
-                [*argv, name], env=env, bufsize=0, start_new_session=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            )
-            for name in fleet.names(count)
-        ]  # fmt: skip
+        self._clients: list[subprocess.Popen[bytes]] = []
         self._selector = selectors.DefaultSelector()
-        for client in self._clients:
-            assert client.stdin and client.stdout
-            self._selector.register(client.stdout, selectors.EVENT_READ)
-        self._broadcast("set +o emacs +o vi; stty -echo; PS1= PS2=")
+        try:
+            for name in fleet.names(count):
+                client = subprocess.Popen(
+                    [*argv, name], env=env, bufsize=0, start_new_session=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                )  # fmt: skip
+                self._clients.append(client)
+                assert client.stdout
+                self._selector.register(client.stdout, selectors.EVENT_READ)
+            self._broadcast("set +o emacs +o vi; stty -echo; PS1= PS2=")
+        except BaseException:
+            self.close()
+            raise
 
-    def ask(self, number: int) -> None:
-        """Have every node print a word; return when all have come."""
+    def ask(self, number: int) -> float:
+        """Have every node print a word; return when all have come, in monotonic seconds."""
         command, wanted = word(number)
         self._broadcast(command)
         pending = {client.stdout: b"" for client in self._clients}
@@ -172,6 +193,7 @@ class FloorShells:
                     pending[key.fileobj] += data
                     if wanted in pending[key.fileobj]:
                         del pending[key.fileobj]
+        return time.monotonic()
 
     def rest(self, seconds: float) -> None:
         """Let it be for that long."""
@@ -182,16 +204,14 @@ class FloorShells:
         return [process for client in self._clients for process in processes.tree(client.pid)]
 
     def close(self) -> None:
-        """Take their input away, and wait until all have ended."""
+        """End all clients, and wait until they have ended."""
         left = self.processes()
         self._selector.close()
         for client in self._clients:
-            for stream in (client.stdin, client.stdout):
-                if stream:
-                    stream.close()
+            client.terminate()
         processes.end(left, PATIENCE)
         for client in self._clients:
-            client.wait()
+            client.communicate()
 
     def _broadcast(self, command: str) -> None:
         for client in self._clients:

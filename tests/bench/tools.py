@@ -22,8 +22,8 @@ PATIENCE = 10.0
 class Tool:
     """How to call a program, and what stands before a line for all nodes.
 
-    `terminal` says whether its lines come from a terminal or through a pipe. From `greeting`,
-    which it prints for a number of nodes, one knows that it takes lines; without, at once.
+    `terminal` says whether its lines come from a terminal or through a pipe. `greeting` is what it
+    prints, for a number of nodes, when it takes a line; "" if it takes lines at any time.
     """
 
     name: str

@@ -1,0 +1,178 @@
+"""The nodes of a backend: listed once, numbered, grouped in clusters, selected by targets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from difflib import get_close_matches
+
+from dust import targets
+from dust.backend import Backend, Change
+from dust.errors import TargetError
+from dust.groups import Groups
+from dust.node import Node
+from dust.nodeset import fold
+from dust.run import Run
+
+
+class Cluster:
+    """All nodes of one backend, and which of them a command without a target acts on.
+
+    The backend is asked when nodes are first needed, and again by `refresh` and `update` only.
+    """
+
+    def __init__(self, backend: Backend, groups: Groups | None = None) -> None:
+        self.backend = backend
+        self.groups = groups
+        #: The cluster that is in use, or "" for all nodes.
+        self.working_set = ""
+        #: What the session of a node (by id) does now: `ready`, `busy`, ... or "" without one.
+        self.state_of: Callable[[str], str] = lambda id: ""
+        #: The last run, for `%ok` and the like.
+        self.last: Run | None = None
+        self._nodes: list[Node] | None = None
+        self._numbers: dict[str, int] = {}
+        self._shared: frozenset[str] = frozenset()  # names that several nodes have
+
+    # --- listing
+
+    def nodes(self) -> list[Node]:
+        """All nodes, in the backend's order. Raises `BackendError` where it cannot list them."""
+        return self.refresh() if self._nodes is None else list(self._nodes)
+
+    def known(self) -> list[Node]:
+        """The nodes as far as they were listed; never asks the backend."""
+        return list(self._nodes or ())
+
+    def refresh(self) -> list[Node]:
+        """Ask the backend for its nodes and number them anew; after an error all is as before."""
+        nodes = self.backend.nodes()
+        self._numbers = {}
+        self._take(nodes)
+        return list(nodes)
+
+    def update(self, changes: Iterable[Change] = ()) -> None:
+        """Take up what became of nodes, and what else the backend has to say; numbers stay.
+
+        A node that is new gets the next number; one that is gone is no longer listed.
+        """
+        states = {change.id: change.state for change in changes if not change.error}
+
+        def changed(nodes: Iterable[Node]) -> list[Node]:
+            return [replace(n, state=states[n.id]) if n.id in states else n for n in nodes]
+
+        if self._nodes is not None:  # what is known holds, also if the backend cannot be asked
+            self._nodes = changed(self._nodes)
+        self._take(changed(self.backend.nodes()))
+
+    def _take(self, nodes: list[Node]) -> None:
+        self._nodes = nodes
+        for node in nodes:
+            self._numbers.setdefault(node.id, len(self._numbers) + 1)
+        names = Counter(node.name for node in nodes)
+        self._shared = frozenset(name for name, count in names.items() if count > 1)
+
+    def number(self, node: Node) -> int:
+        """The number of a listed node, from 1: the first column of `show`."""
+        return self._numbers[node.id]
+
+    def label(self, node: Node) -> str:
+        """What tells a node from all others: its name, or `name~id` where others have it too."""
+        return f"{node.name}~{node.id}" if node.name in self._shared else node.name
+
+    def labels(self, nodes: Iterable[Node]) -> str:
+        """The labels of nodes in short form, such as `master,worker[1-3]`."""
+        return fold(self.label(node) for node in nodes)
+
+    # --- clusters
+
+    def clusters(self) -> dict[str, list[Node]]:
+        """The nodes of each cluster, in the order in which the backend has them."""
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes():
+            if node.cluster:
+                found.setdefault(node.cluster, []).append(node)
+        return found
+
+    def use(self, name: str) -> None:
+        """Make a cluster the working set; `*` is all nodes. Raises `TargetError`."""
+        if name == "*":
+            self.working_set = ""
+            return
+        names = list(self.clusters())
+        if name not in names:
+            close = get_close_matches(name, names, 1)
+            hint = f"did you mean {close[0]}?" if close else _there_are(names)
+            raise TargetError(f"no cluster {name}; {hint}")
+        self.working_set = name
+
+    def working(self) -> list[Node]:
+        """The nodes of the working set, in any state; none if its cluster is gone."""
+        if not self.working_set:
+            return self.nodes()
+        return [node for node in self.nodes() if node.cluster == self.working_set]
+
+    # --- selecting
+
+    def select(self, target: str) -> list[Node]:
+        """The nodes of the working set that a target selects, in any state.
+
+        An empty target and `*` select them all. Raises `TargetError` if there are none, or where
+        the target is malformed.
+        """
+        nodes = self.working()
+        if target.strip() in ("", "*"):
+            if not nodes:
+                raise TargetError(self.nothing())
+            return nodes
+        try:
+            return self._select(target, nodes)
+        except TargetError as error:
+            if self.working_set and error.position is None and self._exists(target):
+                raise TargetError(
+                    f"{target} selects nothing of {self.working_set}, the cluster in use; "
+                    "`use *` takes in all nodes"
+                ) from error
+            raise
+
+    def running(self, target: str) -> list[Node]:
+        """The running nodes of a target: those that `@` reaches. Raises `TargetError` if none."""
+        nodes = self.select(target)
+        running = [node for node in nodes if node.running]
+        if not running:
+            counts = Counter(node.state for node in nodes)
+            states = ", ".join(f"{count} {state}" for state, count in counts.items())
+            target = target.strip()
+            what = self.working_set or "this working set" if target in ("", "*") else target
+            raise TargetError(f"no node of {what} is running: {states}; `start` starts nodes")
+        return running
+
+    def nothing(self) -> str:
+        """Say that the working set has no nodes, and why."""
+        if self.working_set:
+            return f"no node is in the cluster {self.working_set}; `use *` takes in all nodes"
+        return f"there are no nodes in {self.backend.label}"
+
+    def _select(self, target: str, nodes: list[Node]) -> list[Node]:
+        view = View(
+            nodes=nodes,
+            numbers=self._numbers,
+            state_of=self.state_of,
+            last=self._last(),
+            differs=self._differs(),
+            group=self.groups.group,
+        )
+        return select(target, view)
+
+    def _exists(self, target: str) -> bool:
+        try:
+            return bool(self._select(target, self.nodes()))
+        except TargetError:
+            return False
+
+
+def _there_are(names: list[str]) -> str:
+    if not names:
+        return "no node is in a cluster"
+    return f"there {'is' if len(names) == 1 else 'are'} {' and '.join(names)}"

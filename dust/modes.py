@@ -1,0 +1,51 @@
+"""Which private modes a full-screen program has set on the terminal. Pure.
+
+Needed when it loses the terminal and gets it back: its screen and its ways with keys and mouse
+come back with it.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SET = re.compile(rb"\x1b\[\?([0-9;]{1,32})([hl])")
+#: Alternate screens and application cursor keys: what full-screen programs switch on.
+_FULL_SCREEN = frozenset({b"1", b"47", b"1047", b"1049"})
+#: The longest beginning of a sequence that is kept for the next piece of output.
+_TAIL = 40
+
+
+class Modes:
+    """The modes that are set, from the output of a program."""
+
+    def __init__(self) -> None:
+        self._set: dict[bytes, None] = {}
+        self._tail = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take in output, which may be cut anywhere."""
+        if b"\x1b" not in data and not self._tail:
+            return
+        data = self._tail + data
+        end = 0
+        for match in _SET.finditer(data):
+            end = match.end()
+            for mode in match[1].split(b";"):
+                self._set.pop(mode, None)
+                if match[2] == b"h":
+                    self._set[mode] = None
+        at = data.rfind(b"\x1b", max(end, len(data) - _TAIL))
+        self._tail = data[at:] if at >= 0 else b""
+
+    @property
+    def full_screen(self) -> bool:
+        """Whether a full-screen program has the terminal."""
+        return not _FULL_SCREEN.isdisjoint(self._set)
+
+    def restored(self) -> bytes:
+        """What sets the modes again."""
+        return b"".join(b"\x1b[?" + mode + b"h" for mode in self._set)
+
+    def clear(self) -> None:
+        """The program is gone."""
+        self._set.clear()

@@ -1,0 +1,158 @@
+"""Numbered names in short: `worker[1-3,7],master`. Pure.
+
+A range is a list of numbers and spans with steps: `[1-3,7]`, `[01-20]`, `[0-10/2,15]`. A leading
+zero pads: `[01-20]` stands for 01 to 20, `[1-20]` for 1 to 20.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import product
+
+from dust.errors import TargetError
+
+#: Most names that one pattern may stand for.
+MOST = 100_000
+_SPAN = re.compile(r"(\d+)(?:-(\d+)(?:/(\d+))?)?")
+_DIGITS = re.compile(r"\d+")
+_PART = re.compile(r"\[([^\]]*)\]|([^\[\]]+)|[\[\]]")
+#: Most digits in a number: what is longer is no count of machines.
+_LONGEST = 12
+
+
+def numbers(spans: str) -> list[tuple[range, int]]:
+    """The spans of what stands in a range's brackets: numbers, and the width they are padded to.
+
+    Raises TargetError where it is malformed.
+    """
+    found: list[tuple[range, int]] = []
+    for span in spans.split(","):
+        match = _SPAN.fullmatch(span)
+        if not match or not span.isascii():
+            raise TargetError(f"[{spans}]: {span!r} is no number or range such as 1-5 or 0-10/2")
+        first, last, step = match[1], match[2] or match[1], int(match[3] or 1)
+        if max(len(first), len(last)) > _LONGEST or len(match[3] or "") > _LONGEST:
+            raise TargetError(f"[{spans}]: the number is too long")
+        if int(last) < int(first):
+            raise TargetError(f"[{spans}]: {span} runs backwards")
+        if not step:
+            raise TargetError(f"[{spans}]: the step of {span} is 0")
+        padded = next((end for end in (first, last) if len(end) > 1 and end[0] == "0"), "")
+        found.append((range(int(first), int(last) + 1, step), len(padded)))
+    return found
+
+
+def count(spans: list[tuple[range, int]]) -> int:
+    """How many numbers there are in the spans."""
+    return sum(len(span) for span, _ in spans)
+
+
+def spelled(spans: list[tuple[range, int]]) -> Iterator[str]:
+    """The numbers of the spans as they stand in names."""
+    for span, width in spans:
+        for number in span:
+            yield f"{number:0{width}}"
+
+
+def expand(pattern: str) -> list[str]:
+    """All names that a pattern stands for, such as `n[01-20]` or `r[1-2]n[1-4],master`.
+
+    In order, without duplicates. Raises TargetError where it is malformed or stands for too many.
+    """
+    names: dict[str, None] = {}
+    for item in _split(pattern):
+        parts: list[list[str]] = []
+        total = 1
+        for match in _PART.finditer(item):
+            if match[2] is not None:
+                parts.append([match[2]])
+                continue
+            if match[1] is None:
+                raise TargetError(f"{pattern}: a bracket has no partner")
+            spans = numbers(match[1])
+            total *= count(spans)
+            if total > MOST:
+                raise TargetError(f"{pattern}: more than {MOST:,} names")
+            parts.append(list(spelled(spans)))
+        names.update(("".join(chosen), None) for chosen in product(*parts))
+        if len(names) > MOST:
+            raise TargetError(f"{pattern}: more than {MOST:,} names")
+    return list(names)
+
+
+def _split(pattern: str) -> list[str]:
+    """The items of a list, split at commas outside brackets; empty ones left out."""
+    items, depth, start = [], 0, 0
+    for at, char in enumerate(pattern):
+        if char == "[":
+            depth += 1
+        elif char == "]":
+            depth -= 1
+        elif char == "," and depth <= 0:
+            items.append(pattern[start:at])
+            start = at + 1
+    items.append(pattern[start:])
+    return [item.strip() for item in items if item.strip()]
+
+
+def fold(names: Iterable[str]) -> str:
+    """Names in short form, in the order in which they first occur; the inverse of `expand`.
+
+    Of names that differ in one number those belong together that are most.
+    """
+    unique = list(dict.fromkeys(names))
+    shapes = {name: _shapes(name) for name in unique}
+    sizes = Counter(shape for each in shapes.values() for shape, _ in each)
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    order: dict[tuple[str, str] | str, None] = {}
+    for name in unique:
+        best = max(shapes[name], key=lambda shape: sizes[shape[0]], default=None)
+        if best is None or sizes[best[0]] == 1:
+            order[name] = None
+        else:
+            order[best[0]] = None
+            groups[best[0]].append(best[1])
+    return ",".join(key if isinstance(key, str) else _folded(*key, groups[key]) for key in order)
+
+
+def _shapes(name: str) -> list[tuple[tuple[str, str], str]]:
+    """Each way to see a name as text, a number and text; the last number first."""
+    if not name.isascii():
+        return []
+    found = [
+        ((name[: match.start()], name[match.end() :]), match[0])
+        for match in _DIGITS.finditer(name)
+        if len(match[0]) <= _LONGEST
+    ]
+    return found[::-1]
+
+
+def _folded(before: str, after: str, digits: list[str]) -> str:
+    if len(digits) == 1:
+        return before + digits[0] + after
+    padded = {len(each) for each in digits if len(each) > 1 and each[0] == "0"}
+    by_width: dict[int, list[int]] = defaultdict(list)
+    for each in digits:
+        by_width[len(each) if len(each) in padded else 0].append(int(each))
+    spans = [
+        (first, last, width)
+        for width, values in by_width.items()
+        for first, last in _runs(sorted(values))
+    ]
+    text = ",".join(
+        f"{first:0{width}}" if first == last else f"{first:0{width}}-{last:0{width}}"
+        for first, last, width in sorted(spans)
+    )
+    return f"{before}[{text}]{after}"
+
+
+def _runs(values: list[int]) -> Iterator[tuple[int, int]]:
+    first = last = values[0]
+    for value in values[1:]:
+        if value != last + 1:
+            yield first, last
+            first = value
+        last = value
+    yield first, last

@@ -1,0 +1,110 @@
+"""sessions - the live shells on the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dust.command import Dust, Node, command
+from dust.coordinator import BUSY, DOWN, READY, UNFINISHED, WAITING
+
+_RUNNING = (BUSY, WAITING, UNFINISHED)
+
+
+@command
+def reconnect(dust: Dust, target: str = "") -> None:
+    """Open lost sessions again, in the directory where they were; without a target all.
+
+    Usage: reconnect [<target>]
+    """
+    nodes, lost = _in_state(dust, target, (DOWN,))
+    opened = dust.sessions.reconnect([node for node in lost if node.running])
+    if opened:
+        dust.print(f"{dust.cluster.labels(opened)}: opening again")
+    if not lost:
+        dust.print(f"no session is down{_on(dust, nodes)}")
+    tell = dust.error if target else dust.print
+    for node in lost:
+        if not node.running:
+            tell(f"{dust.cluster.label(node)}: the node is {node.state}; `start` starts it")
+
+
+@command
+def close(dust: Dust, target: str = "") -> None:
+    """End sessions and what runs in them; without a target all.
+
+    Usage: close [<target>]
+    """
+    closed = dust.sessions.close(_with_session(dust, target))
+    if closed:
+        dust.print(f"{dust.cluster.labels(closed)}: closed")
+    else:
+        dust.print("no session is open there" if target else "no session is open")
+
+
+@command
+def interrupt(dust: Dust, target: str = "") -> None:
+    """Press Ctrl-C in sessions where something runs; without a target in all of them.
+
+    Usage: interrupt [<target>]
+    """
+    _press(dust, target, b"\x03", "Ctrl-C")
+
+
+@command
+def suspend(dust: Dust, target: str = "") -> None:
+    """Press Ctrl-Z in sessions where something runs; without a target in all of them.
+
+    Usage: suspend [<target>]
+
+    `@TARGET bg` or `@TARGET fg` goes on with what was stopped.
+    """
+    _press(dust, target, b"\x1a", "Ctrl-Z")
+
+
+@command
+def eof(dust: Dust, target: str = "", f: bool = False) -> None:
+    """Press Ctrl-D in sessions where something runs; without a target in all of them.
+
+    Usage: eof [-f] [<target>]
+
+    Options:
+      -f  also in sessions where nothing runs, which logs out
+    """
+    idle = _in_state(dust, target, (READY,))[1]
+    if idle and not f:
+        names = dust.cluster.labels(idle)
+        dust.print(f"{names}: left alone, Ctrl-D would log out there (`eof -f` does)")
+    _press(dust, target, b"\x04", "Ctrl-D", idle=f)
+
+
+def _press(dust: Dust, target: str, key: bytes, name: str, idle: bool = False) -> None:
+    states = (*_RUNNING, READY) if idle else _RUNNING
+    nodes, chosen = _in_state(dust, target, states)
+    typed = dust.sessions.keys(chosen, key)
+    if typed:
+        dust.print(f"{dust.cluster.labels(typed)}: {name}")
+    else:
+        dust.print(f"nothing runs{_on(dust, nodes)}")
+
+
+def _on(dust: Dust, nodes: Sequence[Node]) -> str:
+    return f" on {dust.cluster.labels(nodes)}" if nodes else ""
+
+
+def _in_state(dust: Dust, target: str, states: Sequence[str]) -> tuple[list[Node], list[Node]]:
+    """The nodes of a target that have a session, and those of them whose session is in a state."""
+    nodes = _with_session(dust, target)
+    links = dust.sessions.links
+    return nodes, [node for node in nodes if links[node.id].state in states]
+
+
+def _with_session(dust: Dust, target: str) -> list[Node]:
+    """The nodes of a target that have a session, be it a lost one; without one, of all.
+
+    A session whose node is no longer listed is among all.
+    """
+    links = dust.sessions.links
+    if target or dust.cluster.working_set:
+        return [node for node in dust.select(target) if node.id in links]
+    listed = {node.id: node for node in dust.cluster.nodes()} if links else {}
+    return [listed.get(id, link.node) for id, link in links.items()]

@@ -1,0 +1,177 @@
+"""A backend and a context that record what plugins do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from dust import config
+from dust.backend import Change
+from dust.cluster import Cluster
+from dust.command import Command
+from dust.config import Settings
+from dust.coordinator import DOWN, LIVE, Link
+from dust.node import Node
+from dust.registry import Registry
+from dust.run import Result, Run
+
+END = {"start": "running", "stop": "stopped", "terminate": "terminated"}
+
+
+def node(name: str, state: str = "running", cluster: str = "", **more: Any) -> Node:
+    more.setdefault("id", f"i-{name}")
+    return Node(name, backend="fake", state=state, cluster=cluster, **more)
+
+
+class FakeBackend:
+    """Nodes in a list; what it is asked is in `calls`, and `broken` ids cannot be changed."""
+
+    name = "fake"
+    label = "fake east"
+    ssh_config: Path | None = None
+    ssh_defaults: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.there = list(nodes)
+        self.calls: list[tuple[str, ...]] = []
+        self.broken: dict[str, str] = {}
+
+    def nodes(self) -> list[Node]:
+        self.calls.append(("nodes",))
+        return list(self.there)
+
+    def start(self, ids: Sequence[str]) -> list[Change]:
+        return self._change("start", ids)
+
+    def stop(self, ids: Sequence[str]) -> list[Change]:
+        return self._change("stop", ids)
+
+    def terminate(self, ids: Sequence[str]) -> list[Change]:
+        return self._change("terminate", ids)
+
+    def _change(self, verb: str, ids: Sequence[str]) -> list[Change]:
+        self.calls.append((verb, *ids))
+        done = {id for id in ids if id not in self.broken}
+        self.there = [replace(n, state=END[verb]) if n.id in done else n for n in self.there]
+        if verb == "terminate":
+            self.there = [n for n in self.there if n.id not in done]
+        return [Change(id, "" if id in self.broken else END[verb], self.broken.get(id, ""))
+                for id in ids]  # fmt: skip
+
+    @property
+    def changes(self) -> list[tuple[str, ...]]:
+        """The calls that change nodes."""
+        return [call for call in self.calls if call != ("nodes",)]
+
+
+class FakeSessions:
+    """Links without processes; keys that were typed are in `typed`, by node name."""
+
+    def __init__(self) -> None:
+        self.links: dict[str, Link] = {}
+        self.typed: dict[str, bytes] = {}
+
+    def add(self, node: Node, state: str) -> None:
+        self.links[node.id] = Link(node, state)
+
+    def keys(self, nodes: Iterable[Node], data: bytes) -> list[Node]:
+        typed = [node for node in nodes if self.links[node.id].state in LIVE]
+        self.typed.update((node.name, data) for node in typed)
+        return typed
+
+    def close(self, nodes: Iterable[Node], why: str = "closed") -> list[Node]:
+        links = [self.links[n.id] for n in nodes if n.id in self.links]
+        open_ = [link for link in links if link.state != DOWN]
+        for link in open_:
+            link.state = DOWN
+        return [link.node for link in open_]
+
+    def reconnect(self, nodes: Iterable[Node]) -> list[Node]:
+        lost = [node for node in nodes if self.links[node.id].state == DOWN]
+        for each in lost:
+            self.links[each.id].state = "connecting"
+        return lost
+
+    def state_of(self, id: str) -> str:
+        return self.links[id].state if id in self.links else ""
+
+
+class Recorder:
+    """The context of commands; what they say is in `said`, `errors`, `asked` and `shown`."""
+
+    def __init__(self, nodes: Iterable[Node] = (), folder: Path = Path("/nonexistent")) -> None:
+        self.backend = FakeBackend(nodes)
+        self.cluster = Cluster(self.backend)
+        self.sessions: Any = FakeSessions()
+        self.cluster.state_of = self.sessions.state_of
+        self.settings = Settings()
+        self.state: dict[str, Any] = {}
+        self.assume_yes = False
+        self.last: Run | None = None
+        self.registry: Any = Registry(folder)
+        self.registry.load()
+        self.answer = True
+        self.typed: list[str] = []
+        self.left: int | None = None
+        self.said: list[str] = []
+        self.errors: list[str] = []
+        self.asked: list[str] = []
+        self.tables: list[tuple[list[list[str]], list[str]]] = []
+        self.shown: list[tuple[list[str], str]] = []
+
+    def type(self, *words: str) -> str:
+        """Run a command with words as typed; returns what it printed."""
+        found: Command = self.registry.find(words[0])
+        before = len(self.said)
+        found(self, **found.bind(words[1:]))
+        return "\n".join(self.said[before:])
+
+    def select(self, target: str = "") -> list[Node]:
+        self.cluster.last = self.last
+        return self.cluster.select(target)
+
+    def running(self, target: str = "") -> list[Node]:
+        return self.cluster.running(target)
+
+    def run(self, target: str, line: str, timeout: float | None = None) -> list[Result]:
+        raise NotImplementedError
+
+    def print(self, text: str = "") -> None:
+        self.said.append(text)
+
+    def table(self, rows: Sequence[Sequence[object]], headers: Sequence[str] = ()) -> None:
+        self.tables.append(([[str(cell) for cell in row] for row in rows], list(headers)))
+
+    def error(self, text: str) -> None:
+        self.errors.append(text)
+
+    def ask(self, question: str) -> bool:
+        self.asked.append(question)
+        return self.answer
+
+    def set(self, key: str, text: str) -> None:
+        self.settings = config.changed(self.settings, key, text)
+
+    def history(self) -> list[str]:
+        return self.typed
+
+    def leave(self, status: int = 0) -> None:
+        self.left = status
+
+    def show_run(self, run: Run, nodes: Sequence[Node], form: str) -> None:
+        self.shown.append(([node.name for node in nodes], form))
+
+
+def ran(outputs: Mapping[Node, str | None]) -> Run:
+    """A run that printed these outputs; None where it still runs."""
+    run = Run.on(outputs, "some line")
+    for each, text in outputs.items():
+        result = run.results[each.id]
+        if text is not None:
+            result.transcript.append(text.encode())
+            result.end(0, 0.1)
+            run.ended(result)
+    return run

@@ -1,0 +1,179 @@
+"""The prompt, by what stands on the screen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+from conftest import Start
+
+
+def test_line_and_state(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("@worker* cd /tmp")
+    screen.wait_for("2 ready$")
+    screen.line("@worker* pwd")
+    text = screen.wait_for("2 ready$", 2)
+    assert sorted(line for line in text.splitlines() if line.startswith("[")) == [
+        "[worker1] /tmp",
+        "[worker2] /tmp",
+    ]
+
+
+def test_output_comes_above_what_is_typed(dust: Start, home: Path) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    gate = home / "gate"
+    os.mkfifo(gate)
+    screen.line(f"@worker1 read x < {gate}; echo opened $x")
+    screen.wait_for("1 busy$")
+    screen.send("half a li")
+    screen.wait_for("$ half a li")
+    gate.write_text("now\n")
+    text = screen.wait_for("[worker1] opened now")
+    screen.wait_for("1 ready$ half a li")
+    assert screen.last.endswith("1 ready$ half a li"), text
+    screen.send("ne")
+    screen.wait_for("half a line")
+
+
+def test_ctrl_c_clears_then_interrupts(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("@worker1 sleep 1000")
+    screen.wait_for("1 busy$")
+    screen.send("garbage")
+    screen.wait_for("garbage")
+    screen.send("\x03")
+    screen.wait(lambda text: text.endswith("1 busy$"))
+    screen.send("\x03")
+    screen.wait_for("worker1: exit 130")
+    screen.wait(lambda text: text.endswith("1 ready$"))
+
+
+def test_answer_reaches_the_program_that_asks(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line('@worker* read -p "Do you want to continue? [Y/n] " x; echo got $x')
+    screen.wait_for("2 waiting$")
+    screen.line("@work* Y")
+    screen.wait_for("[worker1] got Y")
+    screen.wait_for("[worker2] got Y")
+    screen.wait_for("2 ready$")
+
+
+def test_unfinished_line_goes_on(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("@worker1 cat <<EOF")
+    screen.wait(lambda text: text.endswith(">"))
+    screen.line("one 'line")
+    screen.line("EOF")
+    screen.wait_for("[worker1] one 'line")
+
+
+def test_pasted_lines_run_one_after_the_other(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    lines = ["@worker1 cd /usr", "@worker1 pwd", "@worker1 for i in 1 2; do", "echo n$i", "done"]
+    screen.send("\x1b[200~" + "\n".join(lines) + "\x1b[201~")
+    screen.wait_for("done")
+    screen.send("\r")
+    text = screen.wait_for("[worker1] n2")
+    assert "[worker1] /usr" in text
+    assert "[worker1] n1" in text
+
+
+def test_ctrl_d_asks_while_something_runs(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("@worker1 sleep 1000")
+    screen.wait_for("1 busy$")
+    screen.send("\x04")
+    screen.wait_for("Leave? [y/N]")
+    screen.line("n")
+    screen.wait_for("1 busy$", 2)
+    screen.send("\x04")
+    screen.wait_for("Leave? [y/N]", 2)
+    screen.line("y")
+    assert screen.wait_for_end() == 0
+
+
+def test_exit_status(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("exit 3")
+    assert screen.wait_for_end() == 3
+
+
+def test_history_is_kept_private(dust: Start, home: Path) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("!echo marker-1")
+    screen.wait_for("marker-1", 2)
+    screen.line("exit")
+    screen.wait_for_end()
+    history = home / "history"
+    assert stat.S_IMODE(history.stat().st_mode) == 0o600
+    assert "!echo marker-1\n" in history.read_text()
+    again = dust()
+    again.wait_for("dust:local$")
+    again.send("\x1b[A\x1b[A")
+    again.wait_for("$ !echo marker-1")
+
+
+def test_history_that_cannot_be_written_is_said_once(dust: Start, home: Path) -> None:
+    history = home / "history"
+    history.unlink(missing_ok=True)
+    history.mkdir()
+    try:
+        screen = dust()
+        screen.wait_for("dust:local$")
+        screen.line("!echo one")
+        screen.wait_for("$", 2)
+        screen.line("!echo two")
+        screen.wait_for("two", 2)
+        assert screen.text.count("history") == 1
+    finally:
+        history.rmdir()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_it_with_the_terminal_restored(dust: Start, number: int) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("@worker1 sleep 1000")
+    screen.wait_for("1 busy$")
+    screen.child.kill(number)
+    assert screen.wait_for_end() == 128 + number
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(24, 20), (5, 200)])
+def test_odd_sizes(dust: Start, rows: int, columns: int) -> None:
+    screen = dust(rows=rows, columns=columns)
+    screen.wait_for("dust:local$")
+    screen.line("@worker1 seq 30")
+    screen.wait_for("[worker1] 30")
+
+
+def test_dumb_terminal(dust: Start) -> None:
+    screen = dust(TERM="dumb")
+    screen.wait_for("dust:local$")
+    screen.line("@worker1 echo from $((40 + 2))")
+    screen.wait_for("[worker1] from 42")
+    assert b"\x1b[3" not in screen.raw
+
+
+def test_completion(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("show")
+    screen.wait_for("worker2")
+    screen.send("@mas\t")
+    screen.wait_for("$ @master")
+    screen.send(" hostname\r")
+    screen.wait_for("[master]")
