@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 
-from dust import targets
 from dust.backend import Backend, Change
 from dust.errors import TargetError
-from dust.groups import Groups
 from dust.node import Node
 from dust.nodeset import fold
 from dust.run import Run
+from dust.targets import View, select
 
 
 class Cluster:
@@ -22,7 +21,8 @@ class Cluster:
     The backend is asked when nodes are first needed, and again by `refresh` and `update` only.
     """
 
-    def __init__(self, backend: Backend, groups: Groups | None = None) -> None:
+    def __init__(self, backend: Backend, groups: Callable[[str], list[str]] | None = None) -> None:
+        """Ask nothing yet; `groups` gives the names in a node group, for `@group` in targets."""
         self.backend = backend
         self.groups = groups
         #: The cluster that is in use, or "" for all nodes.
@@ -155,15 +155,18 @@ class Cluster:
         return f"there are no nodes in {self.backend.label}"
 
     def _select(self, target: str, nodes: list[Node]) -> list[Node]:
+        results = self.last.results if self.last else {}
+        differs: set[str] = set()
+        if self.last and "%differs" in target:  # all output is compared for it
+            differs = {node.id for group, _ in self.last.folded()[1:] for node in group}
         view = View(
             nodes=nodes,
-            numbers=self._numbers,
+            numbers={number: id for id, number in self._numbers.items()},
             state_of=self.state_of,
-            last=self._last(),
-            differs=self._differs(),
-            group=self.groups.group,
+            last={id: result.state for id, result in results.items()},
+            differs=differs,
         )
-        return select(target, view)
+        return select(target, replace(view, group=self.groups) if self.groups else view)
 
     def _exists(self, target: str) -> bool:
         try:

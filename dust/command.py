@@ -24,9 +24,12 @@ from pathlib import Path
 from typing import Any, Protocol, overload
 
 from dust.backend import Backend
+from dust.cluster import Cluster
 from dust.config import Settings
+from dust.coordinator import Coordinator
 from dust.errors import DustError, PluginError, UsageError
 from dust.node import Node
+from dust.run import Result, Run
 from dust.usage import Usage
 
 __all__ = ["Command", "Dust", "HelpRequested", "Node", "Result", "UsageError", "command"]
@@ -194,45 +197,6 @@ def _check(function: Callable[..., None], parameters: Mapping[str, str]) -> froz
 _BY_NAME = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
-class Result(Protocol):
-    """What a line did on one node."""
-
-    @property
-    def node(self) -> Node:
-        """The node."""
-        ...
-
-    @property
-    def status(self) -> int | None:
-        """The exit status, or None if there is none: still running, lost, no marks."""
-        ...
-
-    @property
-    def output(self) -> str:
-        """All that it printed."""
-        ...
-
-    @property
-    def lines(self) -> list[str]:
-        """The output as lines without their ends."""
-        ...
-
-    @property
-    def seconds(self) -> float:
-        """How long it ran."""
-        ...
-
-    @property
-    def error(self) -> str:
-        """Why it has no status, or ""."""
-        ...
-
-    @property
-    def ok(self) -> bool:
-        """Whether it ended with status 0."""
-        ...
-
-
 class Dust(Protocol):
     """The context that a command receives: the nodes, the sessions, the terminal, the settings.
 
@@ -250,8 +214,28 @@ class Dust(Protocol):
         ...
 
     @property
-    def cluster(self) -> Any:
-        """The engine's nodes, clusters and working set."""
+    def cluster(self) -> Cluster:
+        """The nodes, the clusters and the working set."""
+        ...
+
+    @property
+    def sessions(self) -> Coordinator:
+        """The sessions; asking for them opens none."""
+        ...
+
+    @property
+    def last(self) -> Run | None:
+        """The last line that was sent to nodes, and what became of it."""
+        ...
+
+    @property
+    def registry(self) -> Any:
+        """All commands (a `dust.registry.Registry`)."""
+        ...
+
+    @property
+    def assume_yes(self) -> bool:
+        """Whether `ask` is answered yes without asking."""
         ...
 
     @property
@@ -288,4 +272,24 @@ class Dust(Protocol):
 
     def ask(self, question: str) -> bool:
         """Ask a question for yes or no; False without a terminal, unless yes is assumed."""
+        ...
+
+    def ask_secret(self, question: str) -> str | None:
+        """Ask for a line that is not shown; None without a terminal, or if given up."""
+        ...
+
+    def set(self, key: str, text: str) -> None:
+        """Change a setting of this shell, from text. Raises `UsageError`."""
+        ...
+
+    def history(self) -> list[str]:
+        """What was typed at the prompt, oldest first."""
+        ...
+
+    def leave(self, status: int = 0) -> None:
+        """End the shell after this command."""
+        ...
+
+    def show_run(self, run: Run, nodes: Sequence[Node], form: str) -> None:
+        """Print what a run printed on these nodes: as `stream`, `block` or `fold`."""
         ...

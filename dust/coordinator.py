@@ -202,7 +202,7 @@ class Coordinator:
 
     def fileno(self) -> int:
         """A descriptor that is readable when `pump` has something to do."""
-        return self._selector.fileno()  # type: ignore[attr-defined, no-any-return]
+        return self._selector.fileno()
 
     @property
     def deadline(self) -> float | None:

@@ -19,7 +19,10 @@ from typing import NamedTuple
 STARTING, READY, BUSY, CLOSED = "starting", "ready", "busy", "closed"
 
 _INTRODUCER = b"\x1b]7770;"
-# A mark longer than this is no mark (a directory name is at most 4,096 bytes on Linux).
+# What may stand in a mark: a directory's name (at most 4,096 bytes on Linux), which may hold an
+# escape but no other mark, and the fields of a greeting. What is longer than all that is no mark.
+_DIRECTORY = rb"(?:[^\x07\x1b]|\x1b(?!\]7770;)){0,4096}"
+_FIELD = rb"[^\x07\x1b;]{0,1024}"
 _LONGEST = 4400
 
 
@@ -74,8 +77,8 @@ class Framing:
         self._owed = 0  # lines sent for which no prompt of either kind has come
         self._held = b""
         head = re.escape(_INTRODUCER + nonce.encode() + b";")
-        prompts = rb"([PC]);(\d{1,5}|\$\?)(?:;([^\x07]*))?"
-        greeting = rb"H;([^\x07;]*);([^\x07;]*);([^\x07;]*)"
+        prompts = rb"([PC]);(\d{1,5}|\$\?)(?:;(" + _DIRECTORY + rb"))?"
+        greeting = rb"H;" + rb";".join([rb"(" + _FIELD + rb")"] * 3)
         self._mark = re.compile(head + rb"(?:" + prompts + rb"|" + greeting + rb")\x07")
 
     def submit(self, text: bytes) -> bytes:
@@ -150,10 +153,8 @@ class Framing:
 
 def _unfinished(data: bytes) -> int:
     """How many bytes at the end of `data` may be the beginning of a mark."""
-    at = data.rfind(b"\x1b", -_LONGEST)
-    if at < 0:
-        return 0
-    tail = data[at:]
-    if len(tail) < len(_INTRODUCER):
-        return len(tail) if _INTRODUCER.startswith(tail) else 0
-    return len(tail) if tail.startswith(_INTRODUCER) and b"\x07" not in tail else 0
+    at = data.rfind(_INTRODUCER, -_LONGEST)
+    if at >= 0 and b"\x07" not in data[at:]:
+        return len(data) - at
+    at = data.rfind(b"\x1b", -len(_INTRODUCER) + 1)
+    return len(data) - at if at >= 0 and _INTRODUCER.startswith(data[at:]) else 0

@@ -184,7 +184,10 @@ def _decode(kind: int, body: bytes) -> Message:
     cls = _TYPES[kind]
     if cls in _RAW:
         return cls(body)  # type: ignore[call-arg, arg-type]
-    if kind == _ENDED:
-        status, seconds = _END.unpack_from(body)
-        return Ended(status, seconds, body[_END.size :])
-    return cls(*json.loads(body))
+    try:
+        if kind == _ENDED:
+            status, seconds = _END.unpack_from(body)
+            return Ended(status, seconds, body[_END.size :])
+        return cls(*json.loads(body))
+    except (struct.error, TypeError, RecursionError) as error:
+        raise ValueError(f"no body of {cls.__name__}: {error}") from error

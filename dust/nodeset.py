@@ -62,7 +62,7 @@ def expand(pattern: str) -> list[str]:
     In order, without duplicates. Raises TargetError where it is malformed or stands for too many.
     """
     names: dict[str, None] = {}
-    for item in _split(pattern):
+    for item in split(pattern):
         parts: list[list[str]] = []
         total = 1
         for match in _PART.finditer(item):
@@ -82,7 +82,7 @@ def expand(pattern: str) -> list[str]:
     return list(names)
 
 
-def _split(pattern: str) -> list[str]:
+def split(pattern: str) -> list[str]:
     """The items of a list, split at commas outside brackets; empty ones left out."""
     items, depth, start = [], 0, 0
     for at, char in enumerate(pattern):

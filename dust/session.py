@@ -342,12 +342,16 @@ class Session:
         status = self.terminal.reap()
         begun = self._framing.state != STARTING
         said = (self._last if begun else self._said).decode("utf-8", "replace")
-        kind, text = reasons.reason(said) if status == 255 or not begun else ("ended", "")
-        if begun and kind == "ended":
-            kind = "dropped" if status == 255 else "ended"
-            text = "the connection was lost" if status == 255 else f"logged out (exit {status})"
+        if not begun:
+            kind, text = reasons.reason(said)
+        elif status == 255:
+            kind, text = reasons.lost(said)
+        else:
+            kind, text = "ended", f"logged out (exit {status})"
+        if not text and status == 255:
+            kind, text = "dropped", "the connection was closed at login (ssh -v may say why)"
         self.close()
-        self._lose(kind, printable(text) or f"ssh ended with status {status}", status)
+        self._lose(kind, printable(text) or f"no shell (exit {status})", status)
 
     def _lose(self, kind: str, text: str, status: int) -> None:
         self.over = True

@@ -227,7 +227,7 @@ def read_lines(shell: Shell, fd: int) -> Iterator[str]:
         held = head
         if shell.context.has_sessions:
             sessions = shell.context.sessions
-            while fd not in select.select([fd, sessions], [], [])[0]:
+            while fd not in select.select([fd, sessions.fileno()], [], [])[0]:
                 sessions.pump(0)
         data = os.read(fd, 1 << 16)
         if not data:

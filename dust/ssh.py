@@ -8,6 +8,7 @@ first value wins, so it holds only where neither says anything.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,31 +28,39 @@ DEFAULTS: Mapping[str, str] = {
 # each other on many nodes.
 _NEEDED = ("-e", "none", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes")
 
-_NAME = re.compile(r"[A-Za-z0-9_.:%@\[\]][A-Za-z0-9_.:%@\[\]-]*")
+# Neither the name nor what follows its login may begin like an option, or be missing.
+_NAME = re.compile(r"(?!-)(?!.*@(?:-|\Z))(?!@)[A-Za-z0-9_.:%@\[\]-]+")
+_GLOB = re.compile(r"([*?\[])")
 
 
 def config(include: Sequence[Path], defaults: Mapping[str, str]) -> str:
     """An ssh_config in which `defaults` hold where no file of `include` says anything."""
-    lines = [f"Include {_quoted(path)}" for path in include]
+    lines = [f"Include {_included(path)}" for path in include]
     lines.append("Match all")
     lines += [f"    {key} {value}" for key, value in defaults.items()]
     return "\n".join(lines) + "\n"
 
 
 def argv(node: Node, config: Path, command: str, *, tty: bool = True) -> list[str]:
-    """The call that runs `command` (for the login shell) on a node, with a terminal if `tty`."""
+    """The call that runs `command` (for the login shell) on a node, with a terminal if `tty`.
+
+    The facts of a node are values as ssh_config has them: one with a space in it that is not
+    meant as several words stands in double quotes.
+    """
     if not _NAME.fullmatch(node.name):
         raise SessionError(ascii(node.name), "ssh cannot take this as the name of a host")
     options: list[str] = []
     for key, value in node.ssh.items():
-        options += ["-o", f"{key}={_quoted(value) if ' ' in value else value}"]
+        if "\n" in value or "\0" in value:
+            raise SessionError(node.name, f"ssh cannot take this {key}: {value!r}")
+        options += ["-o", f"{key}={value}"]
     mode = "-tt" if tty else "-T"
     return ["ssh", "-F", str(config), mode, *_NEEDED, *options, "--", node.name, command]
 
 
-def _quoted(value: Path | str) -> str:
-    """A value as ssh_config reads it whole. It has no way to hold a double quote or a newline."""
-    text = str(value)
-    if '"' in text or "\n" in text:
-        raise SessionError("ssh", f"ssh cannot read a path with quotes or newlines: {text!r}")
-    return f'"{text}"'
+def _included(path: Path) -> str:
+    """A path as Include reads it: one word, whole, without wildcards."""
+    text = os.path.abspath(path)
+    if re.search(r'["\\\n\0]', text):
+        raise SessionError("ssh", f"ssh cannot include a file of this name: {text!r}")
+    return '"' + _GLOB.sub(r"\\\1", text) + '"'

@@ -163,8 +163,10 @@ class Terminal:
         while True:
             try:
                 pid, status = os.waitpid(self._child.pid, os.WNOHANG)
-            except ChildProcessError:
-                return -1
+            except ChildProcessError:  # interact() has seen the end
+                signalled = self._child.signalstatus
+                status = self._child.exitstatus if signalled is None else 128 + signalled
+                return -1 if status is None else int(status)
             if pid:
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else 128 - code

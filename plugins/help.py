@@ -6,14 +6,14 @@ from dust.command import Command, Dust, UsageError, command
 
 _OTHERWISE = """\
 what is no command
-  @TARGET LINE      sends a line to the shells of the nodes; `@ LINE` to all that run
-  @TARGET           the shell of one node for vim or top; Ctrl-C three times comes back
-  !LINE             goes to the local shell, as any other line does
-  help COMMAND      its usage, options and examples
-  help targets      how nodes are selected"""
+  @TARGET LINE  sends a line to the shells of nodes; `@ LINE` to all that run
+  @TARGET       the shell of one node, for vim or top; Ctrl-C x3 comes back
+  !LINE         goes to the local shell, as any other line does
+  help COMMAND  its usage, options and examples
+  help targets  how nodes are selected"""
 
 _TARGETS = """\
-Targets select nodes of the working set: in `show TARGET`, `stop TARGET`, `@TARGET LINE`, ...
+A target selects nodes of the working set: `show TARGET`, `@TARGET LINE`, ...
 
   worker1  w*  worker?  w[ab]*      names, with wildcards
   worker[4-5]  n[01-20]  n[0-10/2]  numbers in names, with padding and steps
@@ -23,7 +23,7 @@ Targets select nodes of the working set: in `show TARGET`, `stop TARGET`, `@TARG
   tags=env:dev  tags=owner:*        tags, wildcards in key and value
   %ready %busy %waiting %down       by what the session does now
   %ok %failed %last                 by what the last line did there
-  %timeout %unreachable %differs    by that too: no answer, no connection, other output
+  %timeout %unreachable %differs    the same: lost, not reached, unlike others
   @rack1  @slurm:compute            groups of ClusterShell's groups.conf
   A,B  A&B  A!B  ( )                either, both, without
   *  or nothing                     the working set; for `@` its running nodes
@@ -62,7 +62,7 @@ def _list(dust: Dust) -> None:
         where = f" ({key[1]})" if key[0] else ""
         dust.print(f"{commands[0].plugin_summary or commands[0].plugin}{where}")
         for each in commands:
-            dust.print(f"  {', '.join([each.name, *each.aliases]):<16}  {each.summary}")
+            dust.print(f"  {', '.join([each.name, *each.aliases]):<12}  {each.summary}")
         dust.print()
     dust.print(_OTHERWISE)
     for problem in dust.registry.problems:
@@ -75,9 +75,11 @@ def _own(found: Command) -> bool:
 
 @command
 def reload(dust: Dust, plugin: str = "") -> None:
-    """Take up plugins that are new or have changed; with a name, read that one again.
+    """Take up plugins that are new or have changed.
 
     Usage: reload [<plugin>]
+
+    With the name of a plugin, read that one again in any case.
     """
     names = dust.registry.reload(plugin or None)
     dust.print(f"read: {', '.join(names)}" if names else "no plugin has changed")

@@ -21,11 +21,11 @@ _HINTS = {
 
 @command
 def show(dust: Dust, target: Sequence[str] = (), v: int = 0) -> None:
-    """Show nodes: all of the working set, those of a target, or those with some words.
+    """Show nodes: all, those of a target, or those with some words.
 
-    Words that are no target are searched for in all properties and tags of the nodes, in upper
-    and lower case; nodes that have all the words are shown. The first column is the number that a
-    target can use for the node; it stays the same until `refresh`.
+    All are those of the working set. Words that are no target are searched for in all properties
+    and tags, in upper and lower case; nodes that have all the words are shown. The first column
+    is a number that targets can use for the node; it stays the same until `refresh`.
 
     Usage: show [-v | -vv] [<target>...]
 
@@ -82,7 +82,9 @@ def _find(dust: Dust, words: Sequence[str]) -> list[Node]:
     except TargetError as error:
         nodes = _search(dust.cluster.working(), [unquote(word).lower() for word in words])
         if not nodes:
-            raise TargetError(f"{error}; no property or tag has it either", error.position) from error
+            raise TargetError(
+                f"{error}; no property or tag has it either", error.position
+            ) from error
         return nodes
     return sorted(found.values(), key=dust.cluster.number)
 
@@ -142,7 +144,9 @@ def _row(dust: Dust, node: Node, sessions: bool, more: bool) -> list[str]:
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = (cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True))
+    padded = (
+        cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)
+    )
     return "  ".join(padded).rstrip()
 
 

@@ -16,7 +16,9 @@ _DONE = {
 
 @command
 def start(dust: Dust, target: str = "", y: bool = False) -> None:
-    """Start nodes; without a target those of the cluster in use.
+    """Start nodes.
+
+    Without a target it is the cluster in use, if there is one.
 
     Usage: start [-y] [<target>]
 
@@ -33,7 +35,9 @@ def start(dust: Dust, target: str = "", y: bool = False) -> None:
 
 @command
 def stop(dust: Dust, target: str = "", y: bool = False) -> None:
-    """Stop nodes, which keep their files; without a target those of the cluster in use.
+    """Stop nodes, which keep their files.
+
+    Without a target it is the cluster in use, if there is one.
 
     Usage: stop [-y] [<target>]
 
@@ -50,7 +54,9 @@ def stop(dust: Dust, target: str = "", y: bool = False) -> None:
 
 @command
 def terminate(dust: Dust, target: str = "", y: bool = False) -> None:
-    """Remove nodes for ever, with their files; without a target those of the cluster in use.
+    """Remove nodes for ever, with their files.
+
+    Without a target it is the cluster in use, if there is one.
 
     Usage: terminate [-y] [<target>]
 

@@ -30,7 +30,7 @@ def output(dust: Dust, stream: bool = False, block: bool = False, fold: bool = F
 
 @command
 def last(dust: Dust, target: str = "", block: bool = False, fold: bool = False) -> None:
-    """Show again what the last line on nodes has printed, node by node.
+    """Show what the last line on nodes has printed, node by node.
 
     Usage: last [--block | --fold] [<target>]
 
@@ -43,7 +43,7 @@ def last(dust: Dust, target: str = "", block: bool = False, fold: bool = False) 
 
 @command
 def fold(dust: Dust, target: str = "") -> None:
-    """Show what the last line on nodes has printed, identical outputs once.
+    """Show what the last line has printed, identical outputs once.
 
     Usage: fold [<target>]
     """
@@ -52,12 +52,12 @@ def fold(dust: Dust, target: str = "") -> None:
 
 @command
 def diff(dust: Dust, target: Sequence[str] = ()) -> None:
-    """Show how outputs of the last line differ from that of the largest group of nodes.
+    """Show how outputs of the last line differ.
 
     Usage: diff [<target> [<target>]]
 
-    With two targets the second is compared with the first. Files of this machine are compared
-    by `!diff`.
+    Each is compared with what most nodes have printed; with two targets, the second is compared
+    with the first. Files of this machine are compared by `!diff`.
 
     Examples:
       diff
@@ -85,11 +85,12 @@ def _print_diff(dust: Dust, old: tuple[list[Node], str], new: tuple[list[Node], 
 def _groups(run: Run, nodes: Sequence[Node]) -> list[tuple[list[Node], str]]:
     """The nodes by equal output, largest group first."""
     ids = {node.id for node in nodes}
-    groups = []
+    groups: dict[str, list[Node]] = {}
     for members, data in run.folded():
         if some := [node for node in members if node.id in ids]:
-            groups.append((some, strip_colours(data).decode("utf-8", "replace")))
-    return sorted(groups, key=lambda group: -len(group[0]))
+            text = strip_colours(data).decode("utf-8", "replace")
+            groups.setdefault(text, []).extend(some)
+    return sorted(((some, text) for text, some in groups.items()), key=lambda each: -len(each[0]))
 
 
 def _header(dust: Dust, nodes: Sequence[Node]) -> str:

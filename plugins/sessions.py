@@ -12,9 +12,11 @@ _RUNNING = (BUSY, WAITING, UNFINISHED)
 
 @command
 def reconnect(dust: Dust, target: str = "") -> None:
-    """Open lost sessions again, in the directory where they were; without a target all.
+    """Open lost sessions again, in the directory where they were.
 
     Usage: reconnect [<target>]
+
+    Without a target, all that are down in the working set.
     """
     nodes, lost = _in_state(dust, target, (DOWN,))
     opened = dust.sessions.reconnect([node for node in lost if node.running])
@@ -30,9 +32,11 @@ def reconnect(dust: Dust, target: str = "") -> None:
 
 @command
 def close(dust: Dust, target: str = "") -> None:
-    """End sessions and what runs in them; without a target all.
+    """End sessions and what runs in them.
 
     Usage: close [<target>]
+
+    Without a target, all of the working set.
     """
     closed = dust.sessions.close(_with_session(dust, target))
     if closed:
@@ -43,18 +47,22 @@ def close(dust: Dust, target: str = "") -> None:
 
 @command
 def interrupt(dust: Dust, target: str = "") -> None:
-    """Press Ctrl-C in sessions where something runs; without a target in all of them.
+    """Press Ctrl-C where something runs.
 
     Usage: interrupt [<target>]
+
+    Without a target that is in all sessions of the working set.
     """
     _press(dust, target, b"\x03", "Ctrl-C")
 
 
 @command
 def suspend(dust: Dust, target: str = "") -> None:
-    """Press Ctrl-Z in sessions where something runs; without a target in all of them.
+    """Press Ctrl-Z where something runs.
 
     Usage: suspend [<target>]
+
+    Without a target that is in all sessions of the working set.
 
     `@TARGET bg` or `@TARGET fg` goes on with what was stopped.
     """
@@ -63,9 +71,11 @@ def suspend(dust: Dust, target: str = "") -> None:
 
 @command
 def eof(dust: Dust, target: str = "", f: bool = False) -> None:
-    """Press Ctrl-D in sessions where something runs; without a target in all of them.
+    """Press Ctrl-D where something runs.
 
     Usage: eof [-f] [<target>]
+
+    Without a target that is in all sessions of the working set.
 
     Options:
       -f  also in sessions where nothing runs, which logs out

@@ -20,10 +20,12 @@ _AT_START = {
 
 @command(name="set")
 def set_(dust: Dust, key: str = "", value: str | None = None, e: bool = False) -> None:
-    """Show the settings, or change one for this shell; config.yaml keeps them.
+    """Show the settings, or change one for this shell.
 
     Usage: set [<key> [<value>]]
            set -e
+
+    What shall hold for every shell is written into config.yaml, as `KEY: VALUE`.
 
     Options:
       -e  stop a script at its first failure; `set +e` goes on, as without it
@@ -55,9 +57,11 @@ def _row(dust: Dust, key: str) -> list[str]:
 
 @command
 def history(dust: Dust, n: str = "") -> None:
-    """Show the lines that were typed, oldest first; with a number only the newest ones.
+    """Show the lines that were typed, oldest first.
 
     Usage: history [<n>]
+
+    With a number, only so many of the newest.
     """
     typed = dust.history()
     if n and not (n.isascii() and n.isdecimal()):

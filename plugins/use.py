@@ -7,9 +7,11 @@ from dust.command import Dust, Node, command
 
 @command
 def use(dust: Dust, name: str = "") -> None:
-    """Choose the working set: one cluster, or all nodes again; alone list what there is.
+    """Choose the working set: one cluster, or all nodes again.
 
     Usage: use [<name>]
+
+    Alone it lists what there is, and marks what is in use.
 
     Examples:
       use slurm1

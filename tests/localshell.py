@@ -188,7 +188,17 @@ def record(name: str, directory: Path) -> list[tuple[str, str]]:
         local.submit(b"exit 3")
         for _ in local.events():
             pass
-        return local.transcript
+        return _joined(local.transcript)
+
+
+def _joined(steps: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Steps with what was printed in pieces as one."""
+    joined: list[tuple[str, str]] = []
+    for kind, data in steps:
+        if joined and kind == joined[-1][0] == "printed":
+            data = joined.pop()[1] + data
+        joined.append((kind, data))
+    return joined
 
 
 def main() -> None:

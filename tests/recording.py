@@ -11,12 +11,12 @@ from typing import Any
 from dust import config
 from dust.backend import Change
 from dust.cluster import Cluster
-from dust.command import Command
+from dust.command import Command, Result
 from dust.config import Settings
 from dust.coordinator import DOWN, LIVE, Link
 from dust.node import Node
 from dust.registry import Registry
-from dust.run import Result, Run
+from dust.run import Run
 
 END = {"start": "running", "stop": "stopped", "terminate": "terminated"}
 
@@ -24,6 +24,14 @@ END = {"start": "running", "stop": "stopped", "terminate": "terminated"}
 def node(name: str, state: str = "running", cluster: str = "", **more: Any) -> Node:
     more.setdefault("id", f"i-{name}")
     return Node(name, backend="fake", state=state, cluster=cluster, **more)
+
+
+MASTER = node("master", cluster="slurm1", type="t2.small", ip="52.20.1.9", private_ip="172.31.1.7",
+              details={"launch_time": "2016-04-08", "username": "admin"})  # fmt: skip
+WORKER1 = node("worker1", cluster="slurm1", tags={"env": "dev", "Name": "My Node"})
+WORKER2 = node("worker2", "stopped", cluster="slurm1")
+LONE = node("lone")
+NODES = [MASTER, WORKER1, WORKER2, LONE]
 
 
 class FakeBackend:
@@ -165,10 +173,10 @@ class Recorder:
         self.shown.append(([node.name for node in nodes], form))
 
 
-def ran(outputs: Mapping[Node, str | None]) -> Run:
+def ran(*outputs: tuple[Node, str | None]) -> Run:
     """A run that printed these outputs; None where it still runs."""
-    run = Run.on(outputs, "some line")
-    for each, text in outputs.items():
+    run = Run.on([each for each, _ in outputs], "some line")
+    for each, text in outputs:
         result = run.results[each.id]
         if text is not None:
             result.transcript.append(text.encode())

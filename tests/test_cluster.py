@@ -171,5 +171,24 @@ def test_results_and_sessions_are_asked(cluster: Cluster) -> None:
     states = {"i-master": "ready", "i-web1": "waiting"}
     cluster.state_of = lambda id: states.get(id, "")
     assert names(cluster.select("%ready")) == ["master"]
-    cluster.last = ran({NODES[0]: "", NODES[3]: ""})
+    cluster.last = ran((NODES[0], ""), (NODES[3], ""))
     assert names(cluster.select("%ok")) == ["master", "web1"]
+
+
+def test_differs_are_those_outside_of_the_largest_group(cluster: Cluster) -> None:
+    with pytest.raises(TargetError):
+        cluster.select("%differs")
+    cluster.last = ran((NODES[0], "b"), (NODES[1], "a"), (NODES[3], "a"), (NODES[4], "c"))
+    assert names(cluster.select("%differs")) == ["master", "lone"]
+
+
+def test_labels_select_the_one_node(backend: FakeBackend, cluster: Cluster) -> None:
+    backend.there = [node("twin", id="i-1"), node("twin", id="i-2")]
+    assert [each.id for each in cluster.select("twin~i-2")] == ["i-2"]
+
+
+def test_groups_are_those_that_are_given(backend: FakeBackend) -> None:
+    grouped = Cluster(backend, {"rack1": ["web1", "master"]}.__getitem__)
+    assert names(grouped.select("@rack1")) == ["master", "web1"]
+    with pytest.raises(TargetError, match="there are no node groups"):
+        Cluster(backend).select("@rack1")

@@ -12,13 +12,22 @@ import pexpect
 import pyte
 
 
+class _Terminal(pyte.HistoryScreen):
+    """pyte's screen, which takes xterm's private `CSI > ... m` (modified keys) for colours."""
+
+    def select_graphic_rendition(self, *attributes: int, private: bool = False) -> None:
+        """Set colours, unless the sequence is not about colours."""
+        if not private:
+            super().select_graphic_rendition(*attributes)
+
+
 class Screen:
     """Runs `argv` on a terminal; `text` is what stands on it. Waits for what is to be seen."""
 
     def __init__(
         self, argv: list[str], env: Mapping[str, str], rows: int = 24, columns: int = 80
     ) -> None:
-        self._screen = pyte.HistoryScreen(columns, rows, history=5000)
+        self._screen = _Terminal(columns, rows, history=5000)
         self._stream = pyte.ByteStream(self._screen)
         self.raw = b""
         self.child = pexpect.spawn(
@@ -42,6 +51,12 @@ class Screen:
         if error is not None:
             print(f"--- the screen was\n{self.text}\n---")
         self.child.close(force=True)
+
+    @property
+    def pid(self) -> int:
+        """The program's process."""
+        assert self.child.pid is not None
+        return self.child.pid
 
     @property
     def lines(self) -> list[str]:
@@ -70,6 +85,10 @@ class Screen:
     def line(self, text: str) -> None:
         """Type a line."""
         self.send(text + "\r")
+
+    def forget(self) -> None:
+        """Empty the screen on this side, so that only what comes now is seen."""
+        self._screen.reset()
 
     def resize(self, rows: int, columns: int) -> None:
         """Change the terminal's size."""

@@ -17,7 +17,7 @@ def test_line_and_state(dust: Start) -> None:
     screen.line("@worker* cd /tmp")
     screen.wait_for("2 ready$")
     screen.line("@worker* pwd")
-    text = screen.wait_for("2 ready$", 2)
+    text = screen.wait(lambda text: text.count("] /tmp") == 2 and text.endswith("2 ready$"))
     assert sorted(line for line in text.splitlines() if line.startswith("[")) == [
         "[worker1] /tmp",
         "[worker2] /tmp",

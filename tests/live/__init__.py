@@ -1,0 +1,1 @@
+"""Tests of sessions on real nodes: sshd processes of this machine."""
