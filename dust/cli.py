@@ -64,6 +64,7 @@ def guarded(run: Callable[[], int]) -> int:
     from dust.errors import DustError
     from dust.printer import OutputClosed
 
+    _open_standard()
     try:
         return run()
     except HelpWanted as help:
@@ -110,8 +111,13 @@ class HelpWanted(Exception):
 def settled(options: dict[str, Any]) -> Settings:
     """The settings of the user's file with what the command line says."""
     from dust import config
+    from dust.errors import ConfigError
 
-    settings = config.load(config.home() / "config.yaml")
+    try:
+        settings = config.load(config.home() / "config.yaml")
+    except ConfigError as error:  # the file is left alone, and all else works
+        print(f"dust: {error} (the defaults hold)", file=sys.stderr)
+        settings = config.Settings()
     given = {key: options[option] for option, key in _SETTINGS.items() if option in options}
     if (options["-F"] or options["-i"]) and not options["--backend"]:
         given["backend"] = "ssh"
@@ -164,6 +170,15 @@ def _run(options: dict[str, Any]) -> int:
         return Prompt(shell).run()
     finally:
         context.close()
+
+
+def _open_standard() -> None:
+    """Open what is closed of the standard descriptors on nothing, so that no file gets in there."""
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _opened(name: str) -> int:

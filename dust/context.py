@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ from dust.cluster import Cluster
 from dust.config import Settings
 from dust.coordinator import CONNECTING, WAITING, Coordinator
 from dust.display import Display
+from dust.errors import ConfigError
+from dust.groups import Groups
 from dust.node import Node
 from dust.printer import OutputClosed, Printer
 from dust.questions import Question
@@ -44,7 +47,7 @@ class Context:
         self.leaving: int | None = None
         self.failed = False  # the command at hand has reported an error
         self.plugin = ""  # the plugin of the command at hand
-        self.cluster = Cluster(backend)
+        self.cluster = Cluster(backend, Groups().members)
         self.cluster.state_of = self._state_of
         if settings.use:
             self.cluster.working_set = settings.use
@@ -56,6 +59,7 @@ class Context:
         self.prompt_for: Callable[[str, bool], str | None] = _prompt_for
         self._sessions: Coordinator | None = None
         self._ssh_config: Path | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._states: dict[str, dict[str, Any]] = {}
 
     # --- for commands
@@ -118,7 +122,7 @@ class Context:
         """Yes or no; no without a terminal, unless yes is assumed."""
         if self.assume_yes:
             return True
-        if not sys.stdin.isatty():
+        if not os.isatty(0):
             self.printer.tell(f"{question} no: there is no terminal to ask on (-y says yes)")
             return False
         self.printer.flush()
@@ -127,7 +131,7 @@ class Context:
 
     def ask_secret(self, question: str) -> str | None:
         """A line typed without echo; None without a terminal or if given up."""
-        if not sys.stdin.isatty():
+        if not os.isatty(0):
             return None
         self.printer.flush()
         return self.prompt_for(question, True)
@@ -234,7 +238,7 @@ class Context:
         self.display.questions.put(self._ask_for_ssh, self.sessions)
 
     def _ask_for_ssh(self, question: Question) -> str | None:
-        if not sys.stdin.isatty():
+        if not os.isatty(0):
             self.printer.error(f"{question} (there is no terminal to ask on)")
             return None
         return self.prompt_for(f"{question} ", question.secret)
@@ -272,15 +276,21 @@ class Context:
             [file.absolute() for file in files if own or file.exists()],
             {**ssh.DEFAULTS, **self.backend.ssh_defaults},
         )
-        path = config.folder("cache") / f"ssh_config.{_digest(text)}"
-        if not path.exists():
-            config.write_whole(path, text)
+        name = f"ssh_config.{zlib.crc32(text.encode()):08x}"
+        try:
+            path = config.folder("cache") / name
+            if not path.exists():
+                config.write_whole(path, text)
+        except ConfigError:  # a home that cannot be written
+            self._folder = tempfile.TemporaryDirectory(prefix="dust-")
+            path = Path(self._folder.name) / name
+            path.write_text(text)
         return path
 
 
 def _line_size() -> tuple[int, int]:
     """Rows and columns of a session's terminal for lines: ours, less a label."""
-    if not sys.stdout.isatty():
+    if not os.isatty(1):
         return 24, 200
     columns, rows = shutil.get_terminal_size()
     return rows, max(40, columns - 16)
@@ -289,12 +299,8 @@ def _line_size() -> tuple[int, int]:
 def _colour(settings: Settings) -> bool:
     if settings.colour == "auto":
         plain = os.environ.get("TERM") == "dumb" or "NO_COLOR" in os.environ
-        return sys.stdout.isatty() and not plain
+        return os.isatty(1) and not plain
     return settings.colour == "always"
-
-
-def _digest(text: str) -> str:
-    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def _prompt_for(question: str, secret: bool) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dust.coordinator import CONNECTING, Coordinator, Link
+from dust.coordinator import CONNECTING, WAITING, Coordinator, Link
 from dust.node import Node
 from dust.nodeset import fold
 from dust.printer import Printer
@@ -62,6 +62,9 @@ class Display:
 
     def changed(self, link: Link) -> None:
         """A session's state changed."""
+        if link.state == WAITING and b"assword" in link.last_line:
+            text = "asks for a password; `secret` answers it unseen"
+            self._notes.setdefault(text, []).append(self._printer.label(link.node))
         if link.state != CONNECTING and self.sessions and self.questions.answered:
             if not self.sessions.counts().get(CONNECTING):
                 self.questions.forget()

@@ -27,10 +27,12 @@ from dust.node import ALIASES
 #: What sessions do, and what the last run did.
 SESSION_WORDS = ("ready", "busy", "waiting", "down")
 RUN_WORDS = ("ok", "failed", "timeout", "unreachable", "differs", "last")
-#: Parentheses within each other, and atoms in all, at the most.
-_DEEPEST, _LARGEST = 50, 10_000
+#: Parentheses within each other, atoms in all and ranges in one atom, at the most.
+_DEEPEST, _LARGEST, _RANGES = 50, 10_000, 10
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _NUMBER = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.A)
+_TEXT = re.compile(r"[^\s,&!()'\"*?\[\\=]+")
+_UNFIT = re.compile(r"[\s'\"]")
 _GROUP = re.compile(r"[A-Za-z0-9_.-]+(?::[A-Za-z0-9_.-]+)?")
 
 
@@ -41,7 +43,8 @@ class Name:
     glob: Glob
 
     def __str__(self) -> str:
-        return str(self.glob)
+        text = str(self.glob)
+        return f"'{text}'" if _NUMBER.fullmatch(text) else text
 
 
 @dataclass(frozen=True)
@@ -164,12 +167,17 @@ class _Parser:
     def whole(self) -> Expr:
         expr = self._union()
         if self._at < self._end:
-            raise self._wrong("a closing parenthesis has no partner")
+            raise self._unexpected()
         return expr
 
     def _wrong(self, why: str, at: int | None = None) -> TargetError:
         at = self._at if at is None else at
         return TargetError(f"{self._text}: {why}, at position {at + 1}", at)
+
+    def _unexpected(self) -> TargetError:
+        if self._next() == ")":
+            return self._wrong("a closing parenthesis has no partner")
+        return self._wrong("one of , & ! is missing")
 
     def _next(self) -> str:
         return self._text[self._at] if self._at < self._end else ""
@@ -182,15 +190,16 @@ class _Parser:
         return expr
 
     def _term(self) -> Expr:
-        expr = Pair("!", All(), self._factor(True)) if self._next() == "!" else self._factor(False)
+        expr: Expr = All() if self._next() == "!" else self._factor()
         while (operator := self._next()) in ("&", "!") and operator:
             self._at += 1
-            expr = Pair(operator, expr, self._factor(False))
+            if operator == "&" and self._next() == "!":  # A&!B is A!B
+                operator = "!"
+                self._at += 1
+            expr = Pair(operator, expr, self._factor())
         return expr
 
-    def _factor(self, negated: bool) -> Expr:
-        if negated:
-            self._at += 1
+    def _factor(self) -> Expr:
         if self._next() != "(":
             return self._atom()
         opened = self._at
@@ -199,8 +208,10 @@ class _Parser:
             raise self._wrong("too many parentheses within each other")
         self._at += 1
         expr = self._union()
-        if self._next() != ")":
+        if self._at == self._end:
             raise self._wrong("a parenthesis has no partner", opened)
+        if self._next() != ")":
+            raise self._unexpected()
         self._at += 1
         self._deep -= 1
         return expr
@@ -219,10 +230,12 @@ class _Parser:
                 pieces = []
                 self._at += 1
                 continue
-            plain = plain and char not in "'\"\\["
+            plain = plain and char not in "'\"\\[="
             pieces.append(self._piece(char))
         if self._at == start:
             raise self._wrong("a name or another target is missing")
+        if sum(piece.kind == "range" for piece in pieces) > _RANGES:
+            raise self._wrong("too many ranges in one name", start)
         glob = Glob(parts(pieces))
         if key:
             return Property(ALIASES.get(key.lower(), key.lower()), glob)
@@ -254,18 +267,19 @@ class _Parser:
 
     def _piece(self, char: str) -> Part:
         at = self._at
+        if text := _TEXT.match(self._text, at, self._end):
+            self._at = text.end()
+            return Part("text", text[0])
         if char in "'\"":
-            end = _after_quote(self._text[: self._end], at)
-            self._at = end
-            return Part("text", self._text[at + 1 : end - 1])
+            self._at = _after_quote(self._text, at)
+            return Part("text", self._text[at + 1 : self._at - 1])
         if char.isspace():
             raise self._wrong("a space has to be quoted")
         if char == "[":
             return self._bracket(at)
         self._at += 1
-        if char == "\\" and self._next() in ("*", "?", "["):
-            if self._next() and self._next() in "*?[":
-                return self._piece(self._next())
+        if char == "\\" and self._next() and self._next() in "*?[":
+            return self._piece(self._next())
         return Part(char) if char in "*?" else Part("text", char)
 
     def _bracket(self, at: int) -> Part:
@@ -274,6 +288,8 @@ class _Parser:
         if end < 0:
             raise self._wrong("a bracket has no partner", at)
         self._at = end + 1
+        if unfit := _UNFIT.search(self._text, at, end):
+            raise self._wrong("a space or a quote cannot stand in brackets", unfit.start())
         try:
             return bracket(self._text[at + 1 : end])
         except TargetError as error:

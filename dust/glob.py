@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 
 from dust import nodeset
 from dust.errors import TargetError
 
-#: A range of more numbers than this is not spelled out to be matched.
-_SPELLED = 4096
+#: More `*` than this are not matched by a regular expression.
+_STARS = 20
+#: Lists of numbers and spans that are too many to be spelled out may have this many items.
+_SPANS = 100
 _NUMERIC = re.compile(r"[0-9,/-]+")
-#: What has to be quoted in a target to stand for itself.
-SPECIAL = frozenset(" \t\n,&!()'\"*?[]\\=%@")
+#: What, besides space, has to be quoted in a target to stand for itself.
+SPECIAL = frozenset(",&!()'\"*?[]\\=%@")
 
 
 @dataclass(frozen=True)
@@ -64,37 +67,96 @@ class Glob:
         literal = self.literal
         if literal is not None:
             return literal.__eq__
-        checks: list[list[tuple[range, int]]] = []
-        pattern = "".join(self._regex(part, checks) for part in self.parts)
-        match = re.compile(pattern, re.S).fullmatch
-        if not checks:
-            return lambda text: match(text) is not None
+        kinds = [part.kind for part in self.parts]
+        if "range" in kinds or kinds.count("*") > _STARS:
+            return _walk(self.parts)
+        match = re.compile(_regex(self.parts), re.S).fullmatch
+        return lambda text: match(text) is not None
 
-        def matches(text: str) -> bool:
-            found = match(text)
-            return found is not None and all(
-                any(int(digits) in span and f"{int(digits):0{width}}" == digits
-                    for span, width in spans)
-                for digits, spans in zip(found.groups(), checks, strict=True)
-            )  # fmt: skip
 
-        return matches
+def _regex(parts: tuple[Part, ...]) -> str:
+    """Parts other than ranges as a regular expression that takes linear time.
 
-    @staticmethod
-    def _regex(part: Part, checks: list[list[tuple[range, int]]]) -> str:
-        if part.kind == "text":
-            return re.escape(part.text)
+    Between two `*` the first place that fits is as good as any later one, so that none is tried
+    again: what a lookahead has found is settled.
+    """
+    stretches = [""]
+    for part in parts:
         if part.kind == "*":
-            return ".*"
-        if part.kind == "?":
-            return "."
-        if part.kind == "class":
-            return _class(part.text)
-        spans = nodeset.numbers(part.text)
-        if nodeset.count(spans) <= _SPELLED:
-            return "(?:" + "|".join(dict.fromkeys(nodeset.spelled(spans))) + ")"
-        checks.append(spans)
-        return "([0-9]{1,12})"
+            stretches.append("")
+        else:
+            stretches[-1] += _character(part) if part.kind != "text" else re.escape(part.text)
+    if len(stretches) == 1:
+        return stretches[0]
+    first, *between, last = stretches
+    settled = (f"(?=(?P<s{at}>.*?{each}))(?P=s{at})" for at, each in enumerate(between))
+    return f"{first}{''.join(settled)}.*{last}"
+
+
+def _walk(parts: tuple[Part, ...]) -> Callable[[str], bool]:
+    """A matcher that follows all places in a text where a part may end, at once.
+
+    Ranges need it: a number may end after `1` or after `10`.
+    """
+    steps = [_step(part) for part in parts]
+    head = parts[0].text if parts[0].kind == "text" else ""
+    shortest = sum(len(part.text) if part.kind == "text" else part.kind != "*" for part in parts)
+
+    def matches(text: str) -> bool:
+        if len(text) < shortest or not text.startswith(head):
+            return False
+        places = {0}
+        for step in steps:
+            places = step(text, places)
+            if not places:
+                return False
+        return len(text) in places
+
+    return matches
+
+
+def _step(part: Part) -> Callable[[str, set[int]], set[int]]:
+    """From the places where a part may start to those where it may end."""
+    if part.kind == "*":
+        return lambda text, places: set(range(min(places), len(text) + 1))
+    if part.kind == "text":
+        size = len(part.text)
+        return lambda text, places: {at + size for at in places if text.startswith(part.text, at)}
+    if part.kind == "range":
+        lengths, holds = _numbers(part.text)
+        return lambda text, places: {
+            at + length
+            for at in places
+            for length in lengths
+            if at + length <= len(text) and holds(text[at : at + length])
+        }
+    match = re.compile(_character(part), re.S).match
+    return lambda text, places: {at + 1 for at in places if match(text, at)}
+
+
+def _numbers(content: str) -> tuple[Collection[int], Callable[[str], bool]]:
+    """How long the numbers of a range are, and whether digits are one of them."""
+    spans = nodeset.numbers(content)
+    if nodeset.count(spans) <= nodeset.MOST:
+        spelled = frozenset(nodeset.spelled(spans))
+        return sorted({len(digits) for digits in spelled}), spelled.__contains__
+    if len(spans) > _SPANS:
+        raise TargetError(f"[{content}]: too many numbers")
+
+    def holds(digits: str) -> bool:
+        return (
+            digits.isascii()
+            and digits.isdigit()
+            and any(
+                int(digits) in span and f"{int(digits):0{width}}" == digits for span, width in spans
+            )
+        )
+
+    return range(1, nodeset.LONGEST + 1), holds
+
+
+def _character(part: Part) -> str:
+    return "." if part.kind == "?" else _class(part.text)
 
 
 def bracket(content: str) -> Part:
@@ -125,23 +187,21 @@ def _class(content: str) -> str:
 
 def quoted(text: str) -> str:
     """A text as it is typed to stand for itself."""
-    if text and SPECIAL.isdisjoint(text):
+    if not text:
+        return "''"
+    if SPECIAL.isdisjoint(text) and not any(char.isspace() for char in text):
         return text
     pieces = [f"'{piece}'" if piece else "" for piece in text.split("'")]
-    return '"\'"'.join(pieces) if text else "''"
+    return '"\'"'.join(pieces)
 
 
-def parts(pieces: list[Part]) -> tuple[Part, ...]:
+def parts(pieces: Iterable[Part]) -> tuple[Part, ...]:
     """Pieces in normal form: text that stands together is one, empty text and `**` are left out."""
     normal: list[Part] = []
-    for piece in pieces:
-        if piece.kind == "text" and not piece.text:
-            continue
-        if normal and normal[-1].kind == piece.kind == "text":
-            normal[-1] = Part("text", normal[-1].text + piece.text)
-        elif not (normal and normal[-1].kind == piece.kind == "*"):
-            normal.append(piece)
+    solid = (piece for piece in pieces if piece != Part("text"))
+    for kind, alike in groupby(solid, lambda piece: piece.kind):
+        if kind == "text":
+            normal.append(Part("text", "".join(piece.text for piece in alike)))
+        else:
+            normal += [Part("*")] if kind == "*" else alike
     return tuple(normal)
-
-
-__all__ = ["SPECIAL", "Glob", "Part", "TargetError", "bracket", "parts", "quoted"]

@@ -19,7 +19,9 @@ _SPAN = re.compile(r"(\d+)(?:-(\d+)(?:/(\d+))?)?")
 _DIGITS = re.compile(r"\d+")
 _PART = re.compile(r"\[([^\]]*)\]|([^\[\]]+)|[\[\]]")
 #: Most digits in a number: what is longer is no count of machines.
-_LONGEST = 12
+LONGEST = 12
+#: Characters that as many names may have on average.
+_USUAL = 300
 
 
 def numbers(spans: str) -> list[tuple[range, int]]:
@@ -32,15 +34,15 @@ def numbers(spans: str) -> list[tuple[range, int]]:
         match = _SPAN.fullmatch(span)
         if not match or not span.isascii():
             raise TargetError(f"[{spans}]: {span!r} is no number or range such as 1-5 or 0-10/2")
-        first, last, step = match[1], match[2] or match[1], int(match[3] or 1)
-        if max(len(first), len(last)) > _LONGEST or len(match[3] or "") > _LONGEST:
-            raise TargetError(f"[{spans}]: the number is too long")
+        first, last, step = match[1], match[2] or match[1], match[3] or "1"
+        if max(len(first), len(last), len(step)) > LONGEST:
+            raise TargetError(f"[{spans}]: a number has more than {LONGEST} digits")
         if int(last) < int(first):
             raise TargetError(f"[{spans}]: {span} runs backwards")
-        if not step:
+        if not int(step):
             raise TargetError(f"[{spans}]: the step of {span} is 0")
         padded = next((end for end in (first, last) if len(end) > 1 and end[0] == "0"), "")
-        found.append((range(int(first), int(last) + 1, step), len(padded)))
+        found.append((range(int(first), int(last) + 1, int(step)), len(padded)))
     return found
 
 
@@ -62,6 +64,7 @@ def expand(pattern: str) -> list[str]:
     In order, without duplicates. Raises TargetError where it is malformed or stands for too many.
     """
     names: dict[str, None] = {}
+    made = length = 0
     for item in split(pattern):
         parts: list[list[str]] = []
         total = 1
@@ -73,12 +76,14 @@ def expand(pattern: str) -> list[str]:
                 raise TargetError(f"{pattern}: a bracket has no partner")
             spans = numbers(match[1])
             total *= count(spans)
-            if total > MOST:
+            if made + total > MOST:
                 raise TargetError(f"{pattern}: more than {MOST:,} names")
             parts.append(list(spelled(spans)))
+        made += total
+        length += total * sum(len(part[0]) for part in parts)
+        if made > MOST or length > MOST * _USUAL:
+            raise TargetError(f"{pattern}: more than {MOST:,} names, or too long ones")
         names.update(("".join(chosen), None) for chosen in product(*parts))
-        if len(names) > MOST:
-            raise TargetError(f"{pattern}: more than {MOST:,} names")
     return list(names)
 
 
@@ -124,7 +129,7 @@ def _shapes(name: str) -> list[tuple[tuple[str, str], str]]:
     found = [
         ((name[: match.start()], name[match.end() :]), match[0])
         for match in _DIGITS.finditer(name)
-        if len(match[0]) <= _LONGEST
+        if len(match[0]) <= LONGEST
     ]
     return found[::-1]
 

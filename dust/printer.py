@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from dust.node import Node
@@ -114,13 +113,13 @@ class Printer:
         if self.above is not None:
             self.say(text)
             return
-        self._batch.append(self._close_line() if sys.stdout.isatty() else b"")
+        self._batch.append(self._close_line() if os.isatty(1) else b"")
         self.flush()
         _write(2, (text + "\n").encode("utf-8", "replace"))
 
     def error(self, text: str) -> None:
         """A message about what went wrong."""
-        lead = "\x1b[31mdust:\x1b[0m" if self.colour and sys.stderr.isatty() else "dust:"
+        lead = "\x1b[31mdust:\x1b[0m" if self.colour and os.isatty(2) else "dust:"
         self.tell(f"{lead} {text}")
 
     def flush(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -17,6 +18,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.shortcuts import CompleteStyle
 
 from dust import completion, config
+from dust.errors import DustError
 from dust.history import FileHistory
 from dust.shell import Shell
 
@@ -240,6 +242,8 @@ class _Completer(Completer):
         """Complete the word before the cursor."""
         context = self._shell.context
         text = document.text_before_cursor
+        with contextlib.suppress(DustError):
+            context.cluster.nodes()
         start, words = completion.complete(text, context.registry, context.cluster)
         for word in words:
             yield Completion(word, start_position=start - len(text))

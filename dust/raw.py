@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import termios
 from collections.abc import Iterator
 
@@ -24,7 +23,7 @@ def attach(context: Context, node: Node) -> None:
 
     Raises UsageError without a terminal, SessionError if the session cannot be opened.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (os.isatty(0) and os.isatty(1)):
         raise UsageError("raw mode needs a terminal; give a command after the target instead")
     sessions = context.sessions
     sessions.open([node])

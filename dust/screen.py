@@ -198,7 +198,7 @@ def _redrawn_lines(text: str) -> str:
     backspace, cr = text.find("\b"), text.find("\r")
     while backspace >= 0 or cr >= 0:
         first = cr if backspace < 0 or 0 <= cr < backspace else backspace
-        start, end = text.rfind("\n", done, first) + 1 or done, text.index("\n", first)
+        start, end = text.rfind("\n", done, first) + 1, text.index("\n", first)
         parts += (text[done:start], _redrawn(_CONTROL.sub("", text[start:end])))
         done = end
         if 0 <= backspace < end:

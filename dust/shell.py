@@ -7,7 +7,6 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
@@ -18,6 +17,7 @@ from dust.context import Context, Interrupted
 from dust.coordinator import LIVE, READY, WAITING
 from dust.errors import DustError, UsageError
 from dust.node import Node
+from dust.printer import OutputClosed
 from dust.run import Run
 
 #: The exit status after Ctrl-C, as in any shell.
@@ -51,6 +51,8 @@ class Shell:
         except (Interrupted, KeyboardInterrupt):
             context.printer.tell("interrupted")
             status = INTERRUPTED
+        except OutputClosed:
+            raise
         except Exception as error:  # a bug, of a plugin's or ours: the prompt lives
             status = self._bug(error)
         context.printer.flush()
@@ -190,7 +192,7 @@ class Shell:
             return 0
         for node in run.unfinished():
             link = self.context.sessions.links[node.id]
-            asked = link.last_line.decode("utf-8", "replace").strip()
+            asked = link.last_line.decode("utf-8", "replace").strip().rpartition("\n")[2]
             self.context.printer.error(f"{node.name}: still waits for input: {asked}")
         return 1
 
@@ -253,4 +255,4 @@ def _private(path: str, flags: int) -> int:
 
 def is_script(fd: int = 0) -> bool:
     """Whether lines come from a file or a pipe rather than from a person."""
-    return not (os.isatty(fd) and sys.stdout.isatty())
+    return not (os.isatty(fd) and os.isatty(1))

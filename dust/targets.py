@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 
 from dust.errors import TargetError
 from dust.expr import SESSION_WORDS, All, Expr, Group, Name, Numbers, Pair, Property, format, parse
@@ -35,6 +36,14 @@ class View:
     last: Mapping[str, str] = field(default_factory=dict)
     differs: Collection[str] = frozenset()
     group: Callable[[str], list[str]] = _no_groups
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Sequence[Node]]:
+        """The nodes of each name; a name may have several."""
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            found.setdefault(node.name, []).append(node)
+        return found
 
 
 def select(target: str | Expr, view: View) -> list[Node]:
@@ -69,13 +78,10 @@ def _ids(expr: Expr, view: View) -> set[str]:
 
 
 def _pair(expr: Pair, view: View) -> set[str]:
-    rights: list[tuple[str, set[str]]] = []
-    left: Expr = expr
-    while isinstance(left, Pair):
-        rights.append((left.operator, _ids(left.right, view)))
-        left = left.left
+    left, rights = _chain(expr)
     chosen = set(_ids(left, view))
-    for operator, ids in reversed(rights):
+    for operator, right in rights:
+        ids = _ids(right, view)
         if operator == ",":
             chosen |= ids
         elif operator == "&":
@@ -85,13 +91,24 @@ def _pair(expr: Pair, view: View) -> set[str]:
     return chosen
 
 
+def _chain(expr: Expr) -> tuple[Expr, list[tuple[str, Expr]]]:
+    """A target from its leftmost part on: unions of many names are deep on the left."""
+    rights: list[tuple[str, Expr]] = []
+    while isinstance(expr, Pair):
+        rights.append((expr.operator, expr.right))
+        expr = expr.left
+    return expr, rights[::-1]
+
+
 def _named(glob: Glob, view: View) -> set[str]:
-    matches = glob.matcher()
-    found = {node.id for node in view.nodes if matches(node.name)}
     name = glob.literal
-    if not found and name:
-        found = {node.id for node in view.nodes if name in (node.cluster, f"{node.name}~{node.id}")}
-    return found
+    if name is None:
+        matches = glob.matcher()
+        return {node.id for node in view.nodes if matches(node.name)}
+    found = view.by_name.get(name)
+    if found is None and name:
+        found = [node for node in view.nodes if name in (node.cluster, f"{node.name}~{node.id}")]
+    return {node.id for node in found or ()}
 
 
 def _numbered(expr: Numbers, view: View) -> set[str]:
@@ -104,6 +121,8 @@ def _numbered(expr: Numbers, view: View) -> set[str]:
 
 
 def _having(expr: Property, view: View) -> set[str]:
+    """The nodes with such a property; an empty pattern selects those where it is empty."""
+    empty = not expr.glob.parts
     matches = expr.glob.matcher()
     if expr.key == "tags":
         return {
@@ -113,21 +132,19 @@ def _having(expr: Property, view: View) -> set[str]:
                 matches(f"{key}:{value}") or matches(f"{key}={value}") or matches(key)
                 for key, value in node.tags.items()
             )
+            or (empty and not node.tags)
         }
-    found: set[str] = set()
-    known = False
-    for node in view.nodes:
-        value = node.properties().get(expr.key)
-        if value is not None:
-            known = True
-            if matches(value):
-                found.add(node.id)
-    if not known and view.nodes:
-        keys = sorted({key for node in view.nodes[:100] for key in node.properties()} | {"tags"})
-        close = get_close_matches(expr.key, keys, 1)
-        hint = f"did you mean {close[0]}=?" if close else f"there are {', '.join(keys)}"
-        raise TargetError(f"no node has a property {expr.key}; {hint}")
-    return found
+    values = [(node.id, node.properties().get(expr.key)) for node in view.nodes]
+    if values and all(value is None for _, value in values):
+        raise TargetError(_no_property(expr.key, view))
+    return {id for id, value in values if (matches(value) if value else empty)}
+
+
+def _no_property(key: str, view: View) -> str:
+    keys = sorted({each for node in view.nodes[:100] for each in node.properties()} | {"tags"})
+    close = get_close_matches(key, keys, 1)
+    hint = f"did you mean {close[0]}=?" if close else f"there are {', '.join(keys)}"
+    return f"no node has a property {key}; {hint}"
 
 
 def _doing(word: str, view: View) -> set[str]:
@@ -142,23 +159,36 @@ def _doing(word: str, view: View) -> set[str]:
 
 
 def _why_nothing(expr: Expr, view: View) -> str:
-    text = format(expr)
+    """What to tell of a target that selects nothing: of its first part that does, if any."""
     if not view.nodes:
         return "there are no nodes"
+    if isinstance(expr, Pair):
+        left, rights = _chain(expr)
+        for part in (left, *(right for operator, right in rights if operator != "!")):
+            if not _ids(part, view):
+                return _why_nothing(part, view)
     if isinstance(expr, Name):
-        names = {node.name for node in view.nodes} | {node.cluster for node in view.nodes}
-        close = get_close_matches(expr.glob.plain, sorted(names - {""}), 3)
-        if close:
-            return f"no node or cluster is called {text}; did you mean {' or '.join(close)}?"
-        some = ", ".join(node.name for node in view.nodes[:5])
-        more = ", ..." if len(view.nodes) > 5 else ""
-        return f"no node or cluster is called {text}; there are {some}{more}"
+        return _no_name(expr, view)
     if isinstance(expr, Property):
         values = {value for node in view.nodes for value in _values(node, expr.key)}
-        near = get_close_matches(expr.glob.plain, sorted(values), 3) or sorted(values)[:3]
+        near = _near(expr.glob, values) or sorted(values)[:3]
         if near:
-            return f"no node has {text}; there is {', '.join(near)}"
-    return f"{text} selects no node"
+            return f"no node has {format(expr)}; there is {', '.join(near)}"
+    return f"{format(expr)} selects no node"
+
+
+def _no_name(expr: Name, view: View) -> str:
+    text = format(expr)
+    near = _near(expr.glob, {each for node in view.nodes for each in (node.name, node.cluster)})
+    if near:
+        return f"no node or cluster is called {text}; did you mean {' or '.join(near)}?"
+    some = ", ".join(node.name for node in view.nodes[:5])
+    more = ", ..." if len(view.nodes) > 5 else ""
+    return f"no node or cluster is called {text}; there are {some}{more}"
+
+
+def _near(glob: Glob, texts: Collection[str]) -> list[str]:
+    return get_close_matches(glob.plain, sorted({*texts} - {""}), 3)
 
 
 def _values(node: Node, key: str) -> list[str]:

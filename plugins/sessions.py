@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dust.command import Dust, Node, command
+from dust.command import Dust, Node, UsageError, command
 from dust.coordinator import BUSY, DOWN, READY, UNFINISHED, WAITING
 
 _RUNNING = (BUSY, WAITING, UNFINISHED)
@@ -85,6 +85,24 @@ def eof(dust: Dust, target: str = "", f: bool = False) -> None:
         names = dust.cluster.labels(idle)
         dust.print(f"{names}: left alone, Ctrl-D would log out there (`eof -f` does)")
     _press(dust, target, b"\x04", "Ctrl-D", idle=f)
+
+
+@command
+def secret(dust: Dust, target: str = "") -> None:
+    """Type a password, unseen, for the programs that wait for input.
+
+    Usage: secret [<target>]
+
+    Without a target, for all sessions that wait. What is typed goes nowhere else: not to the
+    screen, the history or a log.
+    """
+    nodes, waiting = _in_state(dust, target, (WAITING,))
+    if not waiting:
+        raise UsageError(f"no session waits for input{_on(dust, nodes)}")
+    text = dust.ask_secret(f"for {dust.cluster.labels(waiting)}: ")
+    if text is None:
+        raise UsageError("nothing was sent: a secret is typed at a terminal")
+    dust.sessions.keys(waiting, text.encode() + b"\n")
 
 
 def _press(dust: Dust, target: str, key: bytes, name: str, idle: bool = False) -> None:

@@ -410,8 +410,8 @@ def test_an_endless_progress_bar_shows_its_last_state() -> None:
     screen = Screen()
     for i in range(20_000):
         assert screen.feed(b"\r%d of 20000" % i) == b""
-    assert screen.overwriting
-    assert screen.held <= BOUND
+        assert screen.overwriting
+        assert screen.held <= BOUND
     assert screen.feed(b"\r\n") == b"19999 of 20000\n"
 
 
@@ -422,6 +422,22 @@ def test_a_long_progress_bar_that_leaves_the_cursor_at_the_start(count: int) -> 
         assert screen.feed(b"\x1b[32m" + b"x" * 1000 + b"\r") == b""
     assert screen.overwriting
     assert re.fullmatch(rb"(\x1b\[32m)+done\x1b\[0m\n", screen.feed(b"done\n"))
+
+
+def test_a_colour_is_whole_wherever_a_piece_ends() -> None:
+    colour = b"\x1b[0;1;4;38;2;255;255;255;48;2;100;100;100m"
+    for cut in range(len(colour)):
+        screen = Screen()
+        assert screen.feed(b"x" * 9000 + colour[:cut]) == b"x" * 9000
+        assert screen.feed(colour[cut:] + b"y\x1b[m\n") == colour + b"y\x1b[m\n"
+
+
+@pytest.mark.parametrize("end", ["newline", "flush"])
+def test_each_line_is_held_up_to_the_same_length(end: str) -> None:
+    screen = Screen()
+    screen.feed(b"x" * 3000 + b"\x1b]0;" + b"y" * 6000 + b"\x07")
+    assert (screen.feed(b"\n") if end == "newline" else screen.flush()).strip() == b"x" * 3000
+    assert screen.feed(b"x" * 8193) == b"x" * 8193
 
 
 def test_text_that_overwrites_a_piece_goes_on_after_it() -> None:

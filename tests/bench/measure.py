@@ -19,12 +19,17 @@ REST = 5.0
 
 @dataclass(frozen=True)
 class Sample:
-    """Seconds until ready, seconds of each round trip, bytes of memory, seconds of idle CPU."""
+    """Seconds until ready, seconds of each round trip, bytes of memory, seconds of idle CPU.
+
+    `own_memory` and `own_idle` are the parts of them that are not ssh's.
+    """
 
     ready: float
     trips: list[float]
     memory: int
+    own_memory: int
     idle: float
+    own_idle: float
 
 
 def measure(start: Callable[[], Shells], trips: int) -> Sample:
@@ -36,10 +41,13 @@ def measure(start: Callable[[], Shells], trips: int) -> Sample:
             shells.ask(number)
         taken = [_timed(shells, number) for number in range(WARM_UP, WARM_UP + trips)]
         shells.rest(SETTLE)
-        before = processes.cpu(shells.processes())
+        every = shells.processes()
+        own = [process for process in every if process.name != "ssh"]
+        before, own_before = processes.cpu(every), processes.cpu(own)
         shells.rest(REST)
-        found = shells.processes()
-        return Sample(ready, taken, processes.memory(found), processes.cpu(found) - before)
+        idle, own_idle = processes.cpu(every) - before, processes.cpu(own) - own_before
+        memory, own_memory = processes.memory(every), processes.memory(own)
+    return Sample(ready, taken, memory, own_memory, idle, own_idle)
 
 
 def percentile(values: list[float], share: float) -> float:
