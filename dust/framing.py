@@ -24,6 +24,8 @@ _INTRODUCER = b"\x1b]7770;"
 _DIRECTORY = rb"(?:[^\x07\x1b]|\x1b(?!\]7770;)){0,4096}"
 _FIELD = rb"[^\x07\x1b;]{0,1024}"
 _LONGEST = 4400
+# What a line editor may send by itself at a prompt.
+_CONTROL = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Text(NamedTuple):
@@ -129,7 +131,7 @@ class Framing:
         return prompt._replace(final=True)
 
     def _text(self, data: bytes) -> Text:
-        if self.unsettled and data.strip():
+        if self.unsettled and _CONTROL.sub(b"", data).strip():
             self.unsettled = None  # the shell went on with a line typed ahead
         return Text(data)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 from dust import messages, reasons, shells
+from dust.echo import Echo
 from dust.framing import BUSY, READY, STARTING, Continuation, Event, Framing, Greeting, Prompt, Text
 from dust.modes import Modes
 from dust.screen import Screen, printable
@@ -49,6 +50,7 @@ class Session:
         self._held: list[bytes] = []
         self._typed = self._hidden = False
         self._modes = Modes()
+        self._echo: Echo | None = None
         # When things are due, in monotonic seconds.
         self._login_at: float | None = time.monotonic() + opening.timeout
         self._partial_at: float | None = None
@@ -66,6 +68,7 @@ class Session:
             return
         if self._framing.state == READY:
             self._begun = time.monotonic()
+            self._echo = Echo(text) if self._marked else None
         self._set_waiting(False)
         self._settle_at = None if self._marked else time.monotonic() + UNMARKED
         self.terminal.write(self._framing.submit(text))
@@ -122,6 +125,8 @@ class Session:
             elif self._framing.unsettled is None:
                 self._settle_at = None
             self._set_waiting(False)
+            if self._echo:
+                self._echo.feed(data)
             if shown := self._screen.feed(data):
                 self._emit(messages.Output(shown))
 
@@ -150,6 +155,9 @@ class Session:
             self._emit(messages.Output(rest))
         status = -1 if prompt.status is None else prompt.status
         self._emit(messages.Ended(status, time.monotonic() - self._begun, prompt.directory))
+        if self._echo and self._echo.heard and not self._switch:
+            self._switch = shells.ANEW  # `reset` or the like: its terminal echoes again
+        self._echo = None
         if self._switch:
             self._change_mode()
 
@@ -324,8 +332,9 @@ class Session:
             return
         self._switching = self._typed = False
         self._modes.clear()
-        self._emit(messages.State("ready"))
         held, self._held = self._held, []
+        if not held:
+            self._emit(messages.State("ready"))
         for text in held:
             self.submit(text)
 

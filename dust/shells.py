@@ -24,17 +24,20 @@ _BOOTSTRAP = (
 )
 
 _PAGER = 'if [ -z "${PAGER+x}" ]; then __dg=1; export PAGER=cat; fi; '
-_NO_PAGER = 'if [ "$__dg" ]; then unset PAGER; __dg=; fi; '
+_NO_PAGER = 'if [ "${__dg-}" ]; then unset PAGER; __dg=; fi; '
 
 # PROMPT_COMMAND puts the mark back where a command has changed PS1: an activated environment, a
-# sourced .bashrc. __dh keeps what is typed here out of the user's history.
+# sourced .bashrc. That may set PROMPT_COMMAND too, which is the first element of what is an array
+# here; before bash 5.1 only that one counts. __dh keeps what is typed here out of the user's
+# history.
 _BASH = (
     " __dm() { local s=$?; printf '\\033]7770;NONCE;P;%s;%s\\007' $s \"$PWD\"; return $s; }; "
     "__dh() { [[ $(HISTTIMEFORMAT= history 1) == *__d[hlr]* ]] && history -d -1; } 2>/dev/null; "
     "__dl() { __d1=$PS1 __d2=$PS2 __do=:$SHELLOPTS: __dc=(\"${PROMPT_COMMAND[@]}\"); "
     "__dc[0]=${__dc[0]#__dm}; __dc[0]=${__dc[0]#; }; unset PROMPT_COMMAND; "
-    "PS1='\\e]7770;NONCE;P;$?;$PWD\\a' PS2='\\e]7770;NONCE;C;$?\\a' __dp=$PS1; "
-    "PROMPT_COMMAND='PS1=$__dp'; set +o emacs +o vi; " + _PAGER + "stty -echo; __dh; }; "
+    "__dp='\\e]7770;NONCE;P;$?;$PWD\\a' __dq='\\e]7770;NONCE;C;$?\\a'; PS1=$__dp PS2=$__dq; "
+    "__dx='PS1=$__dp PS2=$__dq; export -n PS1 PS2'; PROMPT_COMMAND=(\"$__dx\" \"$__dx\"); "
+    "set +o emacs +o vi; " + _PAGER + "stty -echo; __dh; }; "
     "__dr() { PS1=$__d1 PS2=$__d2; unset PROMPT_COMMAND; PROMPT_COMMAND=(\"${__dc[@]}\"); "
     "PROMPT_COMMAND[0]=\"__dm${__dc[0]:+; ${__dc[0]}}\"; "
     "case $__do in *:vi:*) set -o vi;; *:emacs:*) set -o emacs;; esac; " + _NO_PAGER
@@ -44,11 +47,10 @@ _BASH = (
 
 _ZSH = (
     " __dm() { local s=$?; printf '\\033]7770;NONCE;P;%s;%s\\007' $s \"$PWD\"; return $s; }; "
+    "__dp() { PS1=$'%{\\e]7770;NONCE;P;%?;%d\\a%}' PS2=$'%{\\e]7770;NONCE;C;%?\\a%}' RPS1=; }; "
     "__dl() { __d1=$PS1 __d2=$PS2 __d3=${RPS1-} __dc=(${precmd_functions:#__dm}) "
     "__dx=($preexec_functions); unsetopt zle prompt_sp prompt_cr; "
-    "precmd_functions=() preexec_functions=() RPS1=; "
-    "PS1=$'%{\\e]7770;NONCE;P;%?;%d\\a%}' PS2=$'%{\\e]7770;NONCE;C;%?\\a%}'; "
-    + _PAGER + "stty -echo; }; "
+    "precmd_functions=(__dp) preexec_functions=(); __dp; " + _PAGER + "stty -echo; }; "
     "__dr() { PS1=$__d1 PS2=$__d2 RPS1=$__d3 precmd_functions=(__dm $__dc) "
     "preexec_functions=($__dx); setopt zle prompt_sp prompt_cr; " + _NO_PAGER + "stty echo; }; "
     "setopt interactive_comments prompt_percent; __dl"
@@ -93,8 +95,8 @@ _INIT = {
 _INIT |= {"csh": _CSH, "busybox": _INIT["ash"], "ksh": _INIT["sh"], "ksh93": _INIT["sh"]}
 _INIT |= {"dash": _INIT["sh"], "lksh": _INIT["mksh"]}
 
-#: What makes an initialised shell one for lines, and its user's own again.
-TO_LINES, TO_RAW = b" __dl", b" __dr"
+#: What makes an initialised shell one for lines, its user's own again, and one for lines afresh.
+TO_LINES, TO_RAW, ANEW = b" __dl", b" __dr", b" __dr; __dl"
 
 
 def kind(path: str) -> str:

@@ -241,8 +241,9 @@ def test_a_line_typed_ahead_is_run_by_the_shell() -> None:
     framing.submit(b"hostname")
     assert list(framing.feed(mark())) == [Prompt(0, b"/", False)]
     assert framing.unsettled
-    # An empty line is what a terminal may print by itself; only text means that it went on.
-    assert list(framing.feed(b"\r\n")) == [Text(b"\r\n")]
+    # An empty line is what a terminal may print by itself, and a line editor asks where its
+    # cursor is; only text means that it went on.
+    assert list(framing.feed(b"\r\n\x1b[6n")) == [Text(b"\r\n\x1b[6n")]
     assert framing.unsettled
     assert list(framing.feed(b"node1\r\n")) == [Text(b"node1\r\n")]
     assert framing.unsettled is None
