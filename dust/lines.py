@@ -93,7 +93,9 @@ def parse(text: str) -> Action:
         return Nothing()
     if text[0] == "@":
         target, line = split_target(text[1:])
-        return Remote(target, line) if line.strip() else Raw(target)
+        skipped = _COMMENTS.match(line)  # a comment alone is nothing to send
+        empty = skipped is not None and skipped.end() == len(line)
+        return Raw(target) if empty else Remote(target, line)
     text = text.rstrip()
     if text[0] == "!":
         return System(text[1:].lstrip())

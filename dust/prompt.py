@@ -15,6 +15,8 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import create_output
+from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import CompleteStyle
 
 from dust import completion, config
@@ -52,7 +54,11 @@ class Prompt:
         self._history = FileHistory(
             path, self._context.settings.history_size, self._context.printer.error
         )
+        output = create_output()
+        if isinstance(output, Vt100_Output):
+            output.enable_cpr = False  # an answer that comes late would be typed into raw mode
         self._session: PromptSession[str] = PromptSession(
+            output=output,
             message=self._message,
             history=self._history,
             completer=_Completer(shell),

@@ -39,7 +39,7 @@ class Session:
         self._screen = Screen()
         self._kind = self._system = ""
         self._said = self._last = b""
-        self._asked = self._waiting = False
+        self._asked = self._waiting = self._unfinished = False
         self._inits = 0
         self._marked = True
         self._begun = 0.0
@@ -69,6 +69,7 @@ class Session:
         if self._framing.state == READY:
             self._begun = time.monotonic()
             self._echo = Echo(text) if self._marked else None
+        self._unfinished = False
         self._set_waiting(False)
         self._settle_at = None if self._marked else time.monotonic() + UNMARKED
         self.terminal.write(self._framing.submit(text))
@@ -83,10 +84,18 @@ class Session:
         return ""
 
     def keys(self, data: bytes) -> None:
-        """Type control characters; Ctrl-C also throws away what was typed and not read."""
+        """Type control characters; Ctrl-C also throws away what was typed and not read.
+
+        At a prompt there is nothing to interrupt: a Ctrl-C would only bring another prompt, to be
+        taken for the end of the next line.
+        """
         if b"\x03" in data:
+            if self._marked and self._framing.state == READY:
+                return
             self.terminal.drop()
             self._framing.typed()
+            if self._unfinished and self._kind == "zsh":
+                data += b"\n"  # without its editor it notices at the end of a line only
         self._set_waiting(False)
         self.terminal.write(data)
 
@@ -135,6 +144,7 @@ class Session:
             self._greet(event)
         elif isinstance(event, Continuation):
             if event.final and not self._switching:
+                self._unfinished = True
                 self._emit(messages.State("unfinished"))
         elif self._login_at is not None:
             self._login_at = None
@@ -149,7 +159,7 @@ class Session:
 
     def _end(self, prompt: Prompt) -> None:
         self._settle_at = None
-        self._waiting = self._hidden = self._typed = False
+        self._waiting = self._unfinished = self._hidden = self._typed = False
         self._modes.clear()
         if rest := self._screen.flush():
             self._emit(messages.Output(rest))

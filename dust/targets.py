@@ -179,7 +179,9 @@ def _why_nothing(expr: Expr, view: View) -> str:
 
 def _no_name(expr: Name, view: View) -> str:
     text = format(expr)
-    near = _near(expr.glob, {each for node in view.nodes for each in (node.name, node.cluster)})
+    same = view.by_name.get(expr.glob.plain.partition("~")[0], ())
+    known = {each for node in view.nodes for each in (node.name, node.cluster)}
+    near = _near(expr.glob, known.union(f"{node.name}~{node.id}" for node in same))
     if near:
         return f"no node or cluster is called {text}; did you mean {' or '.join(near)}?"
     some = ", ".join(node.name for node in view.nodes[:5])

@@ -1,0 +1,274 @@
+"""dust without a prompt: lines, scripts, pipes, statuses, and what is wrong around it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+Done = subprocess.CompletedProcess[str]
+
+
+def dust(home: Path, *arguments: str, stdin: str = "", **env: str) -> Done:
+    """Run dust with its input and output on pipes."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "bin" / "dust"), *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "DUST_HOME": str(home), **env},
+    )
+
+
+def lines(done: Done) -> list[str]:
+    return sorted(done.stdout.splitlines())
+
+
+def test_lines_one_after_the_other(home: Path) -> None:
+    done = dust(home, "-c", "@worker* cd /tmp", "-c", "@worker* pwd")
+    assert lines(done) == ["[worker1] /tmp", "[worker2] /tmp"]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_worst_status_and_a_summary(home: Path) -> None:
+    done = dust(home, "-c", "@worker1 (exit 3)", "-c", "@ test $HOSTNAME = none; (exit $?)")
+    assert done.returncode == 3
+    assert re.search(r"^worker1: exit 3, \d+\.\d s$", done.stderr, re.M)
+    assert re.search(r"^master,worker\[1-2\]: exit 1, \d+\.\d s$", done.stderr, re.M)
+
+
+def test_variables(home: Path) -> None:
+    done = dust(home, "-c", "@worker* echo {name} {rank} {count} {{name} ${HOME:+x} {none}")
+    assert lines(done) == [
+        "[worker1] worker1 0 2 {name} x {none}",
+        "[worker2] worker2 1 2 {name} x {none}",
+    ]
+
+
+@pytest.mark.parametrize("by", ["file", "pipe"])
+def test_script(home: Path, tmp_path: Path, by: str) -> None:
+    script = "# a comment\n\n@worker1 cat <<EOF\none\n  two\nEOF\n@worker1 for i in 1 2\ndo\n"
+    script += "echo i$i\ndone\n@worker1 echo no newline at the end"
+    if by == "file":
+        path = tmp_path / "script"
+        path.write_text(script)
+        done = dust(home, str(path))
+    else:
+        done = dust(home, stdin=script)
+    said = ["one", "  two", "i1", "i2", "no newline at the end"]
+    assert done.stdout.splitlines() == [f"[worker1] {line}" for line in said]
+    assert done.returncode == 0
+
+
+def test_set_e_stops_at_the_first_failure(home: Path) -> None:
+    done = dust(home, stdin="set -e\n@worker1 false\n@worker1 echo never\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    done = dust(home, stdin="@worker1 false\n@worker1 echo still\n")
+    assert (done.returncode, done.stdout) == (1, "[worker1] still\n")
+
+
+def test_a_script_answers_what_asks(home: Path) -> None:
+    done = dust(home, "-c", '@worker1 read -p "Sure? [Y/n] " x; echo got $x', "-c", "@worker1 Y")
+    assert "got Y" in done.stdout
+    assert done.returncode == 0
+
+
+def test_nobody_answers_at_the_end_of_a_script(home: Path) -> None:
+    done = dust(home, "-c", '@worker1 read -p "Sure? [Y/n] " x')
+    assert done.returncode == 1
+    assert "worker1: still waits for input: Sure? [Y/n]" in done.stderr
+
+
+def test_output_forms(home: Path) -> None:
+    done = dust(home, "-c", "output fold", "-c", "@ echo same", "-c", "@worker* echo $DUST_NODE")
+    assert done.stdout == (
+        "master,worker[1-2] (3)\nsame\nworker1 (1)\nworker1\nworker2 (1)\nworker2\n"
+    )
+    done = dust(home, "-c", "output block", "-c", "@worker* seq 3")
+    blocks = done.stdout.splitlines()
+    assert len({line.partition("]")[0] for line in blocks[:3]}) == 1
+    assert len(blocks) == 6
+
+
+def test_results_of_the_last_run(home: Path) -> None:
+    done = dust(home, "-c", "@ test $DUST_NODE != worker1", "-c", "@%failed echo here")
+    assert done.stdout == "[worker1] here\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("shwo", 2, "did you mean show?"),
+        ("@wroker1 pwd", 2, "did you mean worker1"),
+        ("show --vv", 2, "show: no option --vv"),
+        ("@worker1&(pwd", 2, "position"),
+        ("@worker* echo 'open", 2, "unfinished"),
+        ("set outptu fold", 2, "did you mean output?"),
+        ("set fanout many", 2, "fanout"),
+        ("@%faield pwd", 2, "did you mean %failed"),
+        ("stop", 2, "stop"),
+        ("@worker*", 2, "raw mode takes one node"),
+        ("@worker1", 2, "raw mode needs a terminal"),
+    ],
+)
+def test_what_is_wrong_is_named(home: Path, line: str, status: int, said: str) -> None:
+    done = dust(home, "-c", line)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == status
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--bakend", "x"], "did you mean --backend?"),
+        (["--backend", "loacl"], "did you mean local?"),
+        (["no-such-script"], "no-such-script: No such file or directory"),
+        (["-F", "/no/such/file"], "/no/such/file"),
+        (["-i", "/no/such/file", "-c", "show"], "/no/such/file"),
+        (["-c"], "Usage"),
+    ],
+)
+def test_wrong_arguments(home: Path, arguments: list[str], said: str) -> None:
+    done = dust(home, *arguments, stdin="show\n")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode != 0
+
+
+def test_local_lines(home: Path, tmp_path: Path) -> None:
+    done = dust(home, "-c", f"cd '{tmp_path}'", "-c", "pwd", "-c", "!exit 4", "-c", "X=1; echo $X")
+    assert done.stdout == f"{tmp_path}\n1\n"
+    assert done.returncode == 4
+
+
+def test_nobody_reads_the_output(home: Path) -> None:
+    argv = [sys.executable, str(ROOT / "bin" / "dust"), "-c", "@ seq 200000"]
+    env = {**os.environ, "DUST_HOME": str(home)}
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.readline().endswith(b" 1\n")
+    process.stdout.close()
+    assert process.wait(20) == 128 + signal.SIGPIPE
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_full_disk_is_said(home: Path) -> None:
+    argv = [sys.executable, str(ROOT / "bin" / "dust"), "-c", "@worker1 seq 3"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            argv,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "DUST_HOME": str(home)},
+        )
+    assert done.stderr == "dust: cannot write the output: No space left on device\n"
+    assert done.returncode == 1
+
+
+def test_closed_descriptors(home: Path) -> None:
+    command = '"$0" "$1" -c "@worker1 true" <&- >&- 2>&-'
+    argv = ["sh", "-c", command, sys.executable, str(ROOT / "bin" / "dust")]
+    assert subprocess.run(argv, env={**os.environ, "DUST_HOME": str(home)}).returncode == 0
+
+
+def test_home_that_cannot_be_written(tmp_path: Path) -> None:
+    done = dust(Path("/proc/none"), "-c", "show", "-c", "!echo on")
+    assert "on\n" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_broken_configuration_is_named_and_the_rest_works(home: Path) -> None:
+    config = home / "config.yaml"
+    config.write_text("fanout: 3\nouptut: fold\n")
+    try:
+        done = dust(home, "-c", "@worker1 pwd")
+    finally:
+        config.unlink()
+    assert f"{config}:2: no setting 'ouptut'; did you mean output?" in done.stderr
+    assert done.stdout.startswith("[worker1] /")
+
+
+def test_broken_plugin_is_named_and_the_rest_works(home: Path) -> None:
+    folder = home / "plugins"
+    folder.mkdir(exist_ok=True)
+    broken = folder / "broken.py"
+    broken.write_text('"""broken"""\n\nraise RuntimeError("on purpose")\n')
+    try:
+        done = dust(home, "-c", "@worker1 echo fine")
+    finally:
+        broken.unlink()
+    assert f"{broken}:3: " in done.stderr and "on purpose" in done.stderr
+    assert done.stdout == "[worker1] fine\n"
+
+
+def test_a_plugin_that_raises_is_reported_and_the_shell_lives(home: Path) -> None:
+    folder = home / "plugins"
+    folder.mkdir(exist_ok=True)
+    plugin = folder / "oops.py"
+    plugin.write_text(
+        '"""oops"""\nfrom dust.command import Dust, command\n\n\n@command\n'
+        'def oops(dust: Dust) -> None:\n    """Fail.\n\n    Usage: oops\n    """\n    1 / 0\n'
+    )
+    try:
+        done = dust(home, "-c", "oops", "-c", "@worker1 echo fine")
+    finally:
+        plugin.unlink()
+    assert f"ZeroDivisionError: division by zero ({plugin}:11)" in done.stderr
+    assert done.stdout == "[worker1] fine\n"
+    assert done.returncode == 1
+
+
+def test_start_up_imports_what_it_needs_only(home: Path) -> None:
+    env = {**os.environ, "DUST_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    argv = [sys.executable, "-X", "importtime", "-m", "dust", "-c", "show"]
+    done = subprocess.run(argv, capture_output=True, text=True, env=env, check=True)
+    assert "worker2" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "dust.shell" in imported
+    assert not imported & {"boto3", "botocore", "prompt_toolkit", "pexpect", "yaml", "asyncio"}
+
+
+def test_interrupt(home: Path) -> None:
+    argv = [sys.executable, str(ROOT / "bin" / "dust"), "-c", "@ echo begun; sleep 1000"]
+    env = {**os.environ, "DUST_HOME": str(home)}
+    process = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    )
+    assert process.stdout is not None
+    for _ in range(3):
+        assert process.stdout.readline().endswith("begun\n")
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "master,worker[1-2]: exit 130" in stderr
+
+
+def test_dust_at(home: Path) -> None:
+    def at(*arguments: str) -> Done:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "bin" / "dust-at"), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "DUST_HOME": str(home)},
+        )
+
+    assert lines(at("worker*", "echo", "-n", "hi")) == ["[worker1] hi", "[worker2] hi"]
+    assert at("-b", "worker*", "echo", "hi").stdout == "worker[1-2] (2)\nhi\n"
+    assert at("worker1", "(exit 9)").returncode == 9
+    late = at("-u", "0.5", "worker1", "sleep", "100")
+    assert late.returncode == 124
+    assert "worker1: still running after 0.5 s" in late.stderr
+    assert at("nobody", "true").returncode == 2
+    assert at("worker1").returncode == 2
+    assert at("--version").stdout.startswith("dust-at 0.")
