@@ -26,7 +26,7 @@ from dust.node import Node
 from dust.printer import OutputClosed, Printer
 from dust.questions import Question
 from dust.registry import Registry
-from dust.run import Result, Run
+from dust.run import RUNNING, TIMEOUT, Result, Run
 
 #: ssh's own configuration files, which the one that Dust makes includes.
 _USER_CONFIG, _SYSTEM_CONFIG = Path("~/.ssh/config"), Path("/etc/ssh/ssh_config")
@@ -102,7 +102,10 @@ class Context:
         """Run a line quietly on a target's running nodes and wait for the results."""
         nodes = self.running(target)
         run = self.send(nodes, line, quiet=True)
-        self.wait(lambda: run.done, timeout, run)
+        if not self.wait(lambda: run.done, timeout, run):
+            for result in run.results.values():
+                if result.state == RUNNING:
+                    result.fail(TIMEOUT, f"still running after {timeout:g} s")
         return list(run.results.values())
 
     def print(self, text: str = "") -> None:

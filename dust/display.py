@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dust.coordinator import CONNECTING, WAITING, Coordinator, Link
-from dust.node import Node
 from dust.nodeset import fold
 from dust.printer import Printer
 from dust.questions import Questions
@@ -25,7 +24,7 @@ class Display:
         #: Called when a state or a question changed, for the prompt.
         self.stirred: Callable[[], None] = lambda: None
         self._printer = printer
-        self._kept: list[tuple[Node, bytes]] | None = None
+        self._kept: list[bytes] = []
         self._kept_size = 0
         self._notes: dict[str, list[str]] = {}
 
@@ -33,13 +32,7 @@ class Display:
         """Show what a session printed, unless its run is shown later."""
         if link.runs and (link.runs[-1].quiet or self.form != "stream"):
             return
-        if self._kept is None:
-            self._printer.output(link.node, data)
-            return
-        self._kept.append((link.node, data))
-        self._kept_size += len(data)
-        if self._kept_size > KEPT and self.sessions:
-            self.sessions.hold(True)
+        self._printer.output(link.node, data)
 
     def ended(self, run: Run, result: Result) -> None:
         """One node is done with a run, and perhaps the run with it."""
@@ -86,16 +79,22 @@ class Display:
         self._printer.flush()
 
     def keep(self, keep: bool) -> None:
-        """Keep what nodes print while something else has the terminal; then show it.
+        """Keep all output while something else has the terminal; then show it.
 
         Beyond a bound the nodes have to wait, so that nothing is lost and memory stays small.
         """
-        if keep:
-            self._kept, self._kept_size = [], 0
-            return
-        kept, self._kept = self._kept or [], None
-        for node, data in kept:
-            self._printer.output(node, data)
         self._printer.flush()
+        if keep:
+            self._printer.above = self._keep
+            return
+        self._printer.above = None
+        kept, self._kept, self._kept_size = self._kept, [], 0
+        self._printer.pass_on(b"".join(kept))
         if self.sessions:
             self.sessions.hold(False)
+
+    def _keep(self, data: bytes) -> None:
+        self._kept.append(data)
+        self._kept_size += len(data)
+        if self._kept_size > KEPT and self.sessions:
+            self.sessions.hold(True)

@@ -8,6 +8,11 @@ line typed into a busy session is input of whatever runs there.
     ESC ] 7770 ; NONCE ; H ; login shell ; shell ; system BEL  a shell is about to start
     ESC ] 7770 ; NONCE ; P ; status ; directory BEL  primary prompt: ready
     ESC ] 7770 ; NONCE ; C ; status BEL              continuation prompt: the line is unfinished
+    ESC ] 7770 ; NONCE ; S BEL                       a command begins (where a shell can tell)
+
+A status is digits, or `-` where the shell cannot put it there. What a program prints of the
+prompt's own text has `$?` instead, and is no mark; in a shell that expands nothing in its prompt
+it is one, which the first prompt shows.
 """
 
 from __future__ import annotations
@@ -76,26 +81,33 @@ class Framing:
         self.directory = b""
         #: The status of a prompt that was not final, until it is settled.
         self.unsettled: Prompt | None = None
+        #: How many bytes of a line the shell reads at once, with a prompt before each (0: any).
+        self.piece = 0
         self._owed = 0  # lines sent for which no prompt of either kind has come
+        self._pieces = 0  # prompts that are to come within the first of them
+        self._literal = False
         self._held = b""
         head = re.escape(_INTRODUCER + nonce.encode() + b";")
-        prompts = rb"([PC]);(\d{1,5}|\$\?)(?:;(" + _DIRECTORY + rb"))?"
+        prompts = rb"([PC]);(\d{1,5}|-|\$\?)(?:;(" + _DIRECTORY + rb"))?"
         greeting = rb"H;" + rb";".join([rb"(" + _FIELD + rb")"] * 3)
-        self._mark = re.compile(head + rb"(?:" + prompts + rb"|" + greeting + rb")\x07")
+        self._mark = re.compile(head + rb"(?:S|" + prompts + rb"|" + greeting + rb")\x07")
 
     def submit(self, text: bytes) -> bytes:
         """The bytes to type for `text`: a command if ready, input of the program if busy."""
+        lines = [1 + (len(line) // self.piece if self.piece else 0) for line in text.split(b"\n")]
         if self.state == READY:
             self._owed = 0
+            self._pieces = lines[0] - 1
             self.state = BUSY
         self.unsettled = None
-        self._owed += text.count(b"\n") + 1
+        self._owed += sum(lines)
         return text + b"\n"
 
     def typed(self) -> None:
         """A key was pressed that throws typed lines away and ends in a prompt (Ctrl-C)."""
         self.unsettled = None
         self._owed = min(self._owed, 1)
+        self._pieces = 0
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """The events in `data`, which may end anywhere, also within a mark."""
@@ -107,7 +119,8 @@ class Framing:
             if match.start() > start:
                 yield self._text(data[start : match.start()])
             start = match.end()
-            yield self._marked(match)
+            if event := self._marked(match):
+                yield event
         rest = data[start:] if start else data
         held = _unfinished(rest)
         if held:
@@ -135,17 +148,30 @@ class Framing:
             self.unsettled = None  # the shell went on with a line typed ahead
         return Text(data)
 
-    def _marked(self, match: re.Match[bytes]) -> Event:
+    def _marked(self, match: re.Match[bytes]) -> Event | None:
         kind, status, directory, *greeting = match.groups()
         if kind is None:
+            if greeting[0] is None:
+                self.unsettled = None  # a command begins: the shell went on
+                return None
             return Greeting(*(field.decode("utf-8", "replace") for field in greeting))
+        if status == b"$?":
+            self._literal = self._literal or self.state == STARTING
+            if not self._literal:
+                return self._text(match[0])
         self._owed -= 1
+        if self._pieces:
+            self._pieces -= 1
+            return None
         if kind == b"C":
             return Continuation(self._owed <= 0)
-        if directory:
+        return self._prompted(int(status) if status.isdigit() else None, directory)
+
+    def _prompted(self, status: int | None, directory: bytes | None) -> Prompt:
+        if directory and not self._literal:
             self.directory = directory
         final = self.state != BUSY or self._owed <= 0
-        prompt = Prompt(None if status == b"$?" else int(status), self.directory, final)
+        prompt = Prompt(status, self.directory, final)
         self.unsettled = None if final else prompt
         if final:
             self._owed = 0

@@ -122,6 +122,11 @@ class Printer:
         lead = "\x1b[31mdust:\x1b[0m" if self.colour and os.isatty(2) else "dust:"
         self.tell(f"{lead} {text}")
 
+    def pass_on(self, data: bytes) -> None:
+        """Write what was once labelled and kept elsewhere."""
+        self._batch.append(data)
+        self.flush()
+
     def flush(self) -> None:
         """Write what was gathered. Raises OutputClosed if nobody reads it."""
         if not self._batch:

@@ -87,6 +87,8 @@ class Prompt:
         while self._context.leaving is None:
             try:
                 text, typed = await self._read(typed), ""
+            except EOFError:  # the terminal is gone
+                break
             except _Leave:
                 if self._may_leave():
                     break
@@ -125,8 +127,6 @@ class Prompt:
         self._resume()
         try:
             return await self._session.prompt_async(default=typed, handle_sigint=False)
-        except EOFError as error:
-            raise _Leave from error
         finally:
             self._pause()
             if self._writing:

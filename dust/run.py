@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from dust.node import Node
 from dust.nodeset import fold
+from dust.screen import strip_colours
 
 RUNNING, OK, FAILED, TIMEOUT, UNREACHABLE = "running", "ok", "failed", "timeout", "unreachable"
 
@@ -171,8 +172,9 @@ class Run:
         return " · ".join(parts) + f", {seconds:.1f} s"
 
     def folded(self) -> list[tuple[list[Node], bytes]]:
-        """The nodes by equal output, largest group first."""
-        groups: dict[bytes, list[Node]] = {}
+        """The nodes by equal output, whatever its colours, largest group first."""
+        groups: dict[bytes, tuple[list[Node], bytes]] = {}
         for result in self.results.values():
-            groups.setdefault(result.transcript.data(), []).append(result.node)
-        return sorted(((nodes, out) for out, nodes in groups.items()), key=lambda g: -len(g[0]))
+            data = result.transcript.data()
+            groups.setdefault(strip_colours(data), ([], data))[0].append(result.node)
+        return sorted(groups.values(), key=lambda group: -len(group[0]))

@@ -197,6 +197,7 @@ class Session:
     def _greet(self, greeting: Greeting) -> None:
         self._said = b""
         self._kind = shells.kind(greeting.shell)
+        self._framing.piece = shells.piece(self._kind)
         self._system = greeting.system
         if greeting.login != greeting.shell:
             login, shell = printable(greeting.login), printable(greeting.shell)

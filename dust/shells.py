@@ -33,13 +33,14 @@ _NO_PAGER = 'if [ "${__dg-}" ]; then unset PAGER; __dg=; fi; '
 _BASH = (
     " __dm() { local s=$?; printf '\\033]7770;NONCE;P;%s;%s\\007' $s \"$PWD\"; return $s; }; "
     "__dh() { [[ $(HISTTIMEFORMAT= history 1) == *__d[hlr]* ]] && history -d -1; } 2>/dev/null; "
-    "__dl() { __d1=$PS1 __d2=$PS2 __do=:$SHELLOPTS: __dc=(\"${PROMPT_COMMAND[@]}\"); "
+    "__dl() { __d0=${PS0-} __d1=$PS1 __d2=$PS2 __do=:$SHELLOPTS: __dc=(\"${PROMPT_COMMAND[@]}\"); "
     "__dc[0]=${__dc[0]#__dm}; __dc[0]=${__dc[0]#; }; unset PROMPT_COMMAND; "
-    "__dp='\\e]7770;NONCE;P;$?;$PWD\\a' __dq='\\e]7770;NONCE;C;$?\\a'; PS1=$__dp PS2=$__dq; "
+    "__dp='\\e]7770;NONCE;P;$?;$PWD\\a' __dq='\\e]7770;NONCE;C;$?\\a'; "
+    "PS0='\\e]7770;NONCE;S\\a' PS1=$__dp PS2=$__dq; "
     "__dx='PS1=$__dp PS2=$__dq; export -n PS1 PS2'; PROMPT_COMMAND=(\"$__dx\" \"$__dx\"); "
     "set +o emacs +o vi; " + _PAGER + "stty -echo; __dh; }; "
-    "__dr() { PS1=$__d1 PS2=$__d2; unset PROMPT_COMMAND; PROMPT_COMMAND=(\"${__dc[@]}\"); "
-    "PROMPT_COMMAND[0]=\"__dm${__dc[0]:+; ${__dc[0]}}\"; "
+    "__dr() { PS0=$__d0 PS1=$__d1 PS2=$__d2; unset PROMPT_COMMAND; "
+    "PROMPT_COMMAND=(\"${__dc[@]}\"); PROMPT_COMMAND[0]=\"__dm${__dc[0]:+; ${__dc[0]}}\"; "
     "case $__do in *:vi:*) set -o vi;; *:emacs:*) set -o emacs;; esac; " + _NO_PAGER
     + "stty echo; __dh; }; "
     "shopt -s promptvars; export -n PS1 PS2; __dl"
@@ -48,9 +49,10 @@ _BASH = (
 _ZSH = (
     " __dm() { local s=$?; printf '\\033]7770;NONCE;P;%s;%s\\007' $s \"$PWD\"; return $s; }; "
     "__dp() { PS1=$'%{\\e]7770;NONCE;P;%?;%d\\a%}' PS2=$'%{\\e]7770;NONCE;C;%?\\a%}' RPS1=; }; "
+    "__ds() { printf '\\033]7770;NONCE;S\\007'; }; "
     "__dl() { __d1=$PS1 __d2=$PS2 __d3=${RPS1-} __dc=(${precmd_functions:#__dm}) "
     "__dx=($preexec_functions); unsetopt zle prompt_sp prompt_cr; "
-    "precmd_functions=(__dp) preexec_functions=(); __dp; " + _PAGER + "stty -echo; }; "
+    "precmd_functions=(__dp) preexec_functions=(__ds); __dp; " + _PAGER + "stty -echo; }; "
     "__dr() { PS1=$__d1 PS2=$__d2 RPS1=$__d3 precmd_functions=(__dm $__dc) "
     "preexec_functions=($__dx); setopt zle prompt_sp prompt_cr; " + _NO_PAGER + "stty echo; }; "
     "setopt interactive_comments prompt_percent; __dl"
@@ -71,6 +73,9 @@ _SH = (
     + _NO_PAGER + "stty echo; } 2>/dev/null; __dl"
 )  # fmt: skip
 
+# Korn shells do not expand their continuation prompt.
+_KSH = _SH.replace("C;\"'$?'\"", "C;-")
+
 # An alias holds from the next line on, so the first switch is spelled out.
 _CSH_LINES = (
     'set prompt="%{\\033]7770;NONCE;P;%?;%/\\007%}" prompt2="%{\\033]7770;NONCE;C;%?\\007%}"; '
@@ -90,10 +95,11 @@ _INIT = {
     "tcsh": _CSH,
     "sh": _SH.replace("OPEN", "").replace("SHUT", ""),
     "ash": _SH.replace("OPEN", "\\\\[").replace("SHUT", "\\\\]"),
-    "mksh": _SH.replace("OPEN", "\\001\\r\\001").replace("SHUT", "\\001"),
+    "mksh": _KSH.replace("OPEN", "\\001\\r\\001").replace("SHUT", "\\001"),
+    "ksh": _KSH.replace("OPEN", "").replace("SHUT", ""),
 }
-_INIT |= {"csh": _CSH, "busybox": _INIT["ash"], "ksh": _INIT["sh"], "ksh93": _INIT["sh"]}
-_INIT |= {"dash": _INIT["sh"], "lksh": _INIT["mksh"]}
+_INIT |= {"csh": _CSH, "busybox": _INIT["ash"], "dash": _INIT["sh"]}
+_INIT |= {"lksh": _INIT["mksh"], "ksh93": _INIT["ksh"]}
 
 #: What makes an initialised shell one for lines, its user's own again, and one for lines afresh.
 TO_LINES, TO_RAW, ANEW = b" __dl", b" __dr", b" __dr; __dl"
@@ -123,6 +129,11 @@ def init(kind: str, nonce: str, directory: bytes = b"") -> bytes:
 def longest(system: str) -> int:
     """How many bytes of a line a terminal of that system takes; it drops the rest."""
     return 4094 if system == "Linux" else 1000
+
+
+def piece(kind: str) -> int:
+    """How many bytes of a line such a shell reads at once, prompting before each read; 0: all."""
+    return 1023 if kind in ("ash", "busybox") else 0
 
 
 def _octal(data: bytes) -> str:

@@ -142,8 +142,10 @@ def test_recorded_shells_mean_the_same_at_every_split(shell: str) -> None:
 # --- properties
 
 FRAGMENTS = [
-    mark(), mark("C", "130"), mark(status="$?"), mark(nonce="f" * 16), mark(directory="/a;b\xff"),
+    mark(), mark("C", "130"), mark(status="$?"), mark("C", "-"), mark(nonce="f" * 16),
+    mark(directory="/a;b\xff"),
     b"\x1b]7770;" + NONCE.encode() + b";H;/bin/sh;/bin/sh;Linux\x07",
+    b"\x1b]7770;" + NONCE.encode() + b";S\x07",
     b"\x1b", b"\x1b]", b"\x1b]777", b"\x1b]7770;", b"\x1b]7770;" + NONCE.encode() + b";P;",
     b"\x07", b"\n", b"text", b"\x00\xff", b"\x1b[31m", b"7770",
 ]  # fmt: skip
@@ -310,6 +312,8 @@ def test_the_marks_of_another_session_are_text() -> None:
         mark(status="123456"),
         mark(status="-1"),
         mark("Q"),
+        mark(status="$?"),
+        mark("C", "$?"),
         mark()[:-1] + b"\x1b\\",
         b"\x1b]7770;" + NONCE.encode() + b";P\x07",
         b"\x1b]7770;" + NONCE.encode() + b";H;only;two\x07",
@@ -325,11 +329,63 @@ def test_what_only_resembles_a_mark_is_text(data: bytes) -> None:
 
 
 def test_a_shell_that_does_not_expand_its_prompt_has_no_status() -> None:
-    framing = ready()
+    framing = Framing(NONCE)
+    raw = mark(status="$?", directory="$PWD")
+    assert list(framing.feed(raw)) == [Prompt(None, b"", True)]
     framing.submit(b"false")
-    assert list(framing.feed(mark(status="$?"))) == [Prompt(None, b"/", True)]
+    assert list(framing.feed(raw)) == [Prompt(None, b"", True)]
     framing.submit(b"cat <<E")
     assert list(framing.feed(mark("C", "$?"))) == [Continuation(True)]
+
+
+def test_the_text_of_the_prompt_is_no_prompt() -> None:
+    """`set` of dash and busybox prints PS1 and PS2 as they are."""
+    framing = ready()
+    framing.submit(b"set")
+    said = b"PS1='" + mark(status="$?", directory="$PWD") + b"'\nPS2='" + mark("C", "$?") + b"'\n"
+    assert merged(framing.feed(said)) == [Text(said)]
+    assert list(framing.feed(mark())) == [Prompt(0, b"/", True)]
+
+
+def test_a_korn_shell_says_that_a_line_is_unfinished_without_a_status() -> None:
+    framing = ready()
+    framing.submit(b"cat <<E")
+    assert list(framing.feed(mark("C", "-"))) == [Continuation(True)]
+
+
+def test_a_command_that_begins_silently_is_no_reading_program() -> None:
+    framing = ready()
+    framing.submit(b"sleep 1\nsleep 60")
+    begins = b"\x1b]7770;" + NONCE.encode() + b";S\x07"
+    assert list(framing.feed(begins)) == []
+    assert list(framing.feed(mark())) == [Prompt(0, b"/", False)]
+    assert framing.unsettled
+    assert list(framing.feed(begins)) == []
+    assert framing.unsettled is None
+    assert framing.settle() is None
+    assert framing.state == BUSY
+    assert list(framing.feed(mark(status="1"))) == [Prompt(1, b"/", True)]
+
+
+@pytest.mark.parametrize(
+    ("size", "prompts"), [(1, 0), (1022, 0), (1023, 1), (2045, 1), (2046, 2), (4000, 3)]
+)
+def test_a_shell_that_reads_in_pieces_prompts_within_the_line(size: int, prompts: int) -> None:
+    framing = ready()
+    framing.piece = 1023
+    framing.submit(b"x" * size)
+    assert list(framing.feed(mark() * prompts)) == []
+    assert framing.state == BUSY
+    assert list(framing.feed(mark(status="7"))) == [Prompt(7, b"/", True)]
+
+
+def test_pieces_of_a_long_line_that_a_program_reads_are_not_waited_for_long() -> None:
+    framing = ready()
+    framing.piece = 1023
+    framing.submit(b"head -n 1")
+    framing.submit(b"x" * 4000)
+    assert list(framing.feed(b"x" * 4000 + b"\r\n" + mark()))[-1] == Prompt(0, b"/", False)
+    assert framing.settle() == Prompt(0, b"/", True)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
 def _plan(options: dict[str, str]) -> Plan:
     prompt = bool(options["--prompt"])
     if options["--quick"]:
-        return Plan([16], runs=1, trips=20, size=2_000_000, prompt=prompt)
+        return Plan([16], runs=1, trips=20, size=20_000_000, prompt=prompt)
     counts = [_number("-n", word) for word in options["-n"].split(",")]
     runs = _number("--runs", options["--runs"])
     return Plan(counts, runs, trips=100, size=20_000_000, prompt=prompt)
