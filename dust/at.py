@@ -11,9 +11,7 @@ Options:
   -f N                connections that are opened at the same time, at most
   -u SECONDS          give up what still runs after that time
   --connect-timeout SECONDS
-  --backend NAME      where nodes come from: ec2, local or ssh
-  --profile NAME      the AWS profile
-  --region NAME       the AWS region
+  --backend NAME      where nodes come from: local or ssh
   --cluster NAME      the working set
   -F FILE             the ssh configuration to use (alone: the ssh backend, with its hosts)
   -i FILE             an inventory or a file of hosts, - for standard input (the ssh backend)

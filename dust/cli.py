@@ -8,9 +8,7 @@ Without a line or a file the shell starts; lines piped into it are a script.
 
 Options:
   -c LINE             run this line and leave, with the worst status; may be given again
-  --backend NAME      where nodes come from: ec2, local or ssh
-  --profile NAME      the AWS profile
-  --region NAME       the AWS region
+  --backend NAME      where nodes come from: local or ssh
   --cluster NAME      the working set
   -F FILE             the ssh configuration to use (alone: the ssh backend, with its hosts)
   -i FILE             an inventory or a file of hosts, - for standard input (the ssh backend)
@@ -40,8 +38,6 @@ INTERRUPTED = 130
 #: Which setting an option of the command line is.
 _SETTINGS = {
     "--backend": "backend",
-    "--profile": "profile",
-    "--region": "region",
     "--cluster": "use",
     "-F": "ssh_config",
     "-i": "inventory",
@@ -130,20 +126,15 @@ def settled(options: dict[str, Any]) -> Settings:
 def backend(settings: Settings) -> Backend:
     """The source of nodes that the settings name."""
     from dust import config
-    from dust.errors import BackendError
 
     if settings.backend == "local":
         from dust.backends.local import LocalBackend
 
         return LocalBackend(config.home() / "local")
-    if settings.backend == "ssh":
-        from dust.backends.ssh import SshBackend
+    from dust.backends.ssh import SshBackend
 
-        ssh_config = Path(settings.ssh_config).expanduser() if settings.ssh_config else None
-        return SshBackend.from_options(ssh_config, settings.inventory or None)
-    raise BackendError(
-        f"this version has no {settings.backend} backend yet; there are local and ssh"
-    )
+    ssh_config = Path(settings.ssh_config).expanduser() if settings.ssh_config else None
+    return SshBackend.from_options(ssh_config, settings.inventory or None)
 
 
 def _run(options: dict[str, Any]) -> int:

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 
 from dust.backend import Backend, Change
 from dust.errors import TargetError
+from dust.groups import Groups
 from dust.node import Node
 from dust.nodeset import fold
 from dust.run import Run
@@ -21,8 +22,8 @@ class Cluster:
     The backend is asked when nodes are first needed, and again by `refresh` and `update` only.
     """
 
-    def __init__(self, backend: Backend, groups: Callable[[str], list[str]] | None = None) -> None:
-        """Ask nothing yet; `groups` gives the names in a node group, for `@group` in targets."""
+    def __init__(self, backend: Backend, groups: Groups | None = None) -> None:
+        """Ask nothing yet; `groups` are the node groups for `@group` in targets."""
         self.backend = backend
         self.groups = groups
         #: The cluster that is in use, or "" for all nodes.
@@ -48,6 +49,8 @@ class Cluster:
     def refresh(self) -> list[Node]:
         """Ask the backend for its nodes and number them anew; after an error all is as before."""
         nodes = self.backend.nodes()
+        if self.groups:
+            self.groups.forget()
         self._numbers = {}
         self._take(nodes)
         return list(nodes)
@@ -166,7 +169,7 @@ class Cluster:
             last={id: result.state for id, result in results.items()},
             differs=differs,
         )
-        return select(target, replace(view, group=self.groups) if self.groups else view)
+        return select(target, replace(view, group=self.groups.members) if self.groups else view)
 
     def _exists(self, target: str) -> bool:
         try:

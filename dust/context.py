@@ -47,7 +47,7 @@ class Context:
         self.leaving: int | None = None
         self.failed = False  # the command at hand has reported an error
         self.plugin = ""  # the plugin of the command at hand
-        self.cluster = Cluster(backend, Groups().members)
+        self.cluster = Cluster(backend, Groups())
         self.cluster.state_of = self._state_of
         if settings.use:
             self.cluster.working_set = settings.use

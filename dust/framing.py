@@ -169,7 +169,7 @@ class Framing:
 
     def _prompted(self, status: int | None, directory: bytes | None) -> Prompt:
         if directory and not self._literal:
-            self.directory = directory
+            self.directory = directory.replace(b"\r\n", b"\n")  # the terminal's doing
         final = self.state != BUSY or self._owed <= 0
         prompt = Prompt(status, self.directory, final)
         self.unsettled = None if final else prompt

@@ -32,7 +32,7 @@ _NO_PAGER = 'if [ "${__dg-}" ]; then unset PAGER; __dg=; fi; '
 # history.
 _BASH = (
     " __dm() { local s=$?; printf '\\033]7770;NONCE;P;%s;%s\\007' $s \"$PWD\"; return $s; }; "
-    "__dh() { [[ $(HISTTIMEFORMAT= history 1) == *__d[hlr]* ]] && history -d -1; } 2>/dev/null; "
+    "__dh() { [[ $(HISTTIMEFORMAT= history 1) == *__d[hlr]* ]] && history -d -1 || :; } 2>/dev/null; "
     "__dl() { __d0=${PS0-} __d1=$PS1 __d2=$PS2 __do=:$SHELLOPTS: __dc=(\"${PROMPT_COMMAND[@]}\"); "
     "__dc[0]=${__dc[0]#__dm}; __dc[0]=${__dc[0]#; }; unset PROMPT_COMMAND; "
     "__dp='\\e]7770;NONCE;P;$?;$PWD\\a' __dq='\\e]7770;NONCE;C;$?\\a'; "
@@ -48,7 +48,8 @@ _BASH = (
 
 _ZSH = (
     " __dm() { local s=$?; printf '\\033]7770;NONCE;P;%s;%s\\007' $s \"$PWD\"; return $s; }; "
-    "__dp() { PS1=$'%{\\e]7770;NONCE;P;%?;%d\\a%}' PS2=$'%{\\e]7770;NONCE;C;%?\\a%}' RPS1=; }; "
+    "__dp() { PS1=$'%{\\e]7770;NONCE;P;%?;'${PWD//\\%/%%}$'\\a%}'; "
+    "PS2=$'%{\\e]7770;NONCE;C;%?\\a%}' RPS1=; typeset -g +x PS1 PS2; }; "
     "__ds() { printf '\\033]7770;NONCE;S\\007'; }; "
     "__dl() { __d1=$PS1 __d2=$PS2 __d3=${RPS1-} __dc=(${precmd_functions:#__dm}) "
     "__dx=($preexec_functions); unsetopt zle prompt_sp prompt_cr; "
@@ -137,5 +138,8 @@ def piece(kind: str) -> int:
 
 
 def _octal(data: bytes) -> str:
-    """A word that stands for exactly these bytes in every shell, made of digits and backslashes."""
+    """A word that stands for exactly these bytes, made of digits and backslashes.
+
+    Only csh makes several words of it where there is a newline.
+    """
     return '"`printf ' + "'" + "".join(f"\\{byte:03o}" for byte in data) + "'`\""

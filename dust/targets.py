@@ -79,9 +79,9 @@ def _ids(expr: Expr, view: View) -> set[str]:
 
 def _pair(expr: Pair, view: View) -> set[str]:
     left, rights = _chain(expr)
-    chosen = set(_ids(left, view))
+    chosen = set(_part(left, view))
     for operator, right in rights:
-        ids = _ids(right, view)
+        ids = _part(right, view)
         if operator == ",":
             chosen |= ids
         elif operator == "&":
@@ -89,6 +89,14 @@ def _pair(expr: Pair, view: View) -> set[str]:
         else:
             chosen -= ids
     return chosen
+
+
+def _part(expr: Expr, view: View) -> set[str]:
+    """The ids of a part; a plain name in it that nobody has is a mistake, not nothing."""
+    ids = _ids(expr, view)
+    if not ids and isinstance(expr, Name) and expr.glob.literal:
+        raise TargetError(_why_nothing(expr, view))
+    return ids
 
 
 def _chain(expr: Expr) -> tuple[Expr, list[tuple[str, Expr]]]:

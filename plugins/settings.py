@@ -11,8 +11,6 @@ _AT_START = {
     "backend": "dust --backend NAME",
     "inventory": "dust -i FILE",
     "ssh_config": "dust -F FILE",
-    "profile": "dust --profile NAME",
-    "region": "dust --region NAME",
     "history_size": "in config.yaml",
     "use": "dust --cluster NAME; `use NAME` changes the working set now",
 }

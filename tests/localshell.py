@@ -11,8 +11,9 @@ import json
 import os
 import select
 import shutil
+import signal
 import tempfile
-import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,22 +72,26 @@ class LocalShell:
         self.framing = Framing(NONCE)
         #: What was typed and printed, in order, as JSON takes it (octets as latin-1).
         self.transcript: list[tuple[str, str]] = []
+        self._events: deque[Event] = deque()
+
+    def pump(self) -> bool:
+        """Take in what it prints next; False once it has ended."""
+        ready, _, _ = select.select([self._child.child_fd], [], [], _PATIENCE)
+        assert ready, f"nothing more within {_PATIENCE} s: {self.transcript}"
+        try:
+            data = os.read(self._child.child_fd, 65536)
+        except OSError:
+            return False
+        if data:
+            self.transcript.append(("printed", data.decode("latin-1")))
+            self._events += self.framing.feed(data)
+        return bool(data)
 
     def events(self) -> Iterator[Event]:
         """The events of what it prints, until it ends."""
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            left = deadline - time.monotonic()
-            ready, _, _ = select.select([self._child.child_fd], [], [], max(0, left))
-            assert ready, f"nothing more within {_PATIENCE} s: {self.transcript}"
-            try:
-                data = os.read(self._child.child_fd, 65536)
-            except OSError:
-                return
-            if not data:
-                return
-            self.transcript.append(("printed", data.decode("latin-1")))
-            yield from self.framing.feed(data)
+        while self._events or self.pump():
+            while self._events:
+                yield self._events.popleft()
 
     def until(self, wanted: Callable[[Event], bool]) -> list[Event]:
         """The events up to the first that is wanted, which must come."""
@@ -113,9 +118,12 @@ class LocalShell:
         events = self.until(lambda event: isinstance(event, Greeting))
         greeting = events[-1]
         assert isinstance(greeting, Greeting)
-        line = shells.init(shells.kind(greeting.shell), NONCE, directory)
-        os.write(self._child.child_fd, line + b"\n")
-        return events + self.prompted()
+        return events + self.initialise(shells.kind(greeting.shell), directory)
+
+    def initialise(self, kind: str, directory: bytes = b"") -> list[Event]:
+        """Make the prompt a mark."""
+        os.write(self._child.child_fd, shells.init(kind, NONCE, directory) + b"\n")
+        return self.prompted()
 
     def submit(self, line: bytes) -> None:
         """Type a line."""
@@ -137,8 +145,11 @@ class LocalShell:
         return text(events), prompt
 
     def close(self) -> None:
-        """Hang up."""
-        self._child.close(force=True)
+        """Hang up, without the pauses of pexpect's own way."""
+        self._child.closed = self._child.ptyproc.closed = True
+        os.kill(self._child.pid, signal.SIGKILL)
+        os.close(self._child.child_fd)
+        os.waitpid(self._child.pid, 0)
 
 
 def text(events: list[Event]) -> bytes:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from recording import FakeBackend, node, ran
@@ -6,6 +7,7 @@ from recording import FakeBackend, node, ran
 from dust.backend import Change
 from dust.cluster import Cluster
 from dust.errors import BackendError, TargetError
+from dust.groups import Groups
 from dust.node import Node
 
 NODES = [
@@ -187,8 +189,15 @@ def test_labels_select_the_one_node(backend: FakeBackend, cluster: Cluster) -> N
     assert [each.id for each in cluster.select("twin~i-2")] == ["i-2"]
 
 
-def test_groups_are_those_that_are_given(backend: FakeBackend) -> None:
-    grouped = Cluster(backend, {"rack1": ["web1", "master"]}.__getitem__)
+def test_groups_are_those_that_are_given(backend: FakeBackend, tmp_path: Path) -> None:
+    (tmp_path / "groups.conf").write_text("[Main]\nautodir: groups.d\ndefault: racks\n")
+    (tmp_path / "groups.d").mkdir()
+    racks = tmp_path / "groups.d" / "racks.yaml"
+    racks.write_text("racks:\n  rack1: web1,master\n")
+    grouped = Cluster(backend, Groups([tmp_path]))
     assert names(grouped.select("@rack1")) == ["master", "web1"]
+    racks.write_text("racks:\n  rack1: master\n")
+    grouped.refresh()
+    assert names(grouped.select("@rack1")) == ["master"]
     with pytest.raises(TargetError, match="there are no node groups"):
         Cluster(backend).select("@rack1")

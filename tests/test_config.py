@@ -96,17 +96,17 @@ def test_an_empty_file_means_the_defaults(tmp_path: Path, text: str) -> None:
 def test_load(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(
-        "backend: ec2\nfanout: 4\nconnect_timeout: 2.5\nerrexit: yes\n"
-        "use: '*'\nregion:\nprofile: 'null'\nhistory_size: 0\n"
+        "backend: ssh\nfanout: 4\nconnect_timeout: 2.5\nerrexit: yes\n"
+        "use: '*'\ninventory:\nssh_config: 'null'\nhistory_size: 0\n"
     )
     assert load(path) == Settings(
-        backend="ec2",
+        backend="ssh",
         fanout=4,
         connect_timeout=2.5,
         errexit=True,
         use="*",
-        region="",
-        profile="null",
+        inventory="",
+        ssh_config="null",
         history_size=0,
     )
 

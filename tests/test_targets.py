@@ -204,7 +204,7 @@ def test_a_property_that_some_lack_is_empty_there() -> None:
         ("w*&workr1", "did you mean worker1"),
         ("(zzz,workr1)&w*", "called zzz"),
         ("master!master", "master!master selects no node"),
-        ("master&web*!zzz", "master&web*!zzz selects no node"),
+        ("master&web*!zzz*", "master&web*!zzz* selects no node"),
         ("!*", "*!* selects no node"),
         ("@rack1&master", "selects no node"),
     ],
@@ -247,7 +247,7 @@ def ids(target: str) -> frozenset[str]:
 
 atoms = st.sampled_from(
     ["*", "master", "w*", "worker[0-2]", "worker?", "slurm1", "2-5", "8", "state=running", "ip=",
-     "tags=env:dev", "%last", "%ready", "@rack1", "zzz", "w*!worker1", "(master,web1)"]
+     "tags=env:dev", "%last", "%ready", "@rack1", "zzz*", "w*!worker1", "(master,web1)"]
 )  # fmt: skip
 targets = st.recursive(
     atoms,
@@ -320,4 +320,11 @@ def test_any_text_selects_or_is_refused(target: str) -> None:
 def test_hostile_targets_end(target: str) -> None:
     view = View([Node("a" * 255, "x", "ssh", tags={"a" * 127: "10" * 128})])
     with pytest.raises(TargetError):
+        select(target, view)
+
+
+@pytest.mark.parametrize("target", ["worker1,wroker2", "wroker2,worker1", "*!wroker2"])
+def test_a_plain_name_that_nobody_has_is_a_mistake(target: str) -> None:
+    view = View([Node(f"worker{number}", f"i-{number}", "local") for number in range(3)])
+    with pytest.raises(TargetError, match="called wroker2; did you mean worker"):
         select(target, view)
