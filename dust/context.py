@@ -7,12 +7,11 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dust import config, lines, ssh
 from dust.backend import Backend
@@ -27,6 +26,9 @@ from dust.printer import OutputClosed, Printer
 from dust.questions import Question
 from dust.registry import Registry
 from dust.run import RUNNING, TIMEOUT, Result, Run
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 #: ssh's own configuration files, which the one that Dust makes includes.
 _USER_CONFIG, _SYSTEM_CONFIG = Path("~/.ssh/config"), Path("/etc/ssh/ssh_config")
@@ -59,7 +61,7 @@ class Context:
         self.prompt_for: Callable[[str, bool], str | None] = _prompt_for
         self._sessions: Coordinator | None = None
         self._ssh_config: Path | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: TemporaryDirectory[str] | None = None
         self._states: dict[str, dict[str, Any]] = {}
 
     # --- for commands
@@ -285,7 +287,9 @@ class Context:
             if not path.exists():
                 config.write_whole(path, text)
         except ConfigError:  # a home that cannot be written
-            self._folder = tempfile.TemporaryDirectory(prefix="dust-")
+            from tempfile import TemporaryDirectory
+
+            self._folder = TemporaryDirectory(prefix="dust-")
             path = Path(self._folder.name) / name
             path.write_text(text)
         return path

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import heapq
 import json
-import random
+import os
 import resource
-import secrets
 import selectors
+import shutil
 import signal
 import socket
 import time
@@ -21,7 +21,7 @@ from dust import messages, reasons
 from dust.errors import SessionError
 from dust.node import Node
 from dust.run import FAILED, NOT_SENT, RUNNING, TIMEOUT, UNREACHABLE, Result, Run
-from dust.zygote import Zygote
+from dust.spawning import Zygote
 
 #: States of a session, as people see them. `unfinished`: the shell waits for the rest of a line.
 CONNECTING, READY, BUSY, WAITING, UNFINISHED, DOWN = (
@@ -315,12 +315,15 @@ class Coordinator:
     def _opening(self, link: Link) -> bytes:
         from dust.shells import bootstrap
 
-        nonce = secrets.token_hex(8)
+        nonce = os.urandom(8).hex()
         rows, columns = self.size
-        argv = self._argv(link.node, bootstrap(nonce))
+        program, *arguments = self._argv(link.node, bootstrap(nonce))
+        path = shutil.which(program)  # here, not by each worker again
+        if path is None:
+            raise SessionError(link.node.name, f"there is no {program} on this machine's PATH")
         directory = link.directory.decode("latin-1")
         return messages.encode(
-            messages.Open(argv, nonce, directory, rows, columns, self.connect_timeout)
+            messages.Open([path, *arguments], nonce, directory, rows, columns, self.connect_timeout)
         )
 
     def _spawn(self, batch: list[tuple[Link, socket.socket]]) -> None:
@@ -461,7 +464,7 @@ class Coordinator:
         if again and time.monotonic() < link._begun + self.connect_timeout:
             self._hang_up(link)
             link._tries += 1
-            pause = min(4.0, 0.25 * 2**link._tries) * random.uniform(0.5, 1.0)
+            pause = min(4.0, 0.25 * 2**link._tries) * (0.5 + os.urandom(1)[0] / 512)
             heapq.heappush(self._later, (time.monotonic() + pause, id(link), link))
             return
         if lost.kind == "ended" and link.runs and lost.status >= 0:

@@ -29,6 +29,15 @@ _INTRODUCER = b"\x1b]7770;"
 _DIRECTORY = rb"(?:[^\x07\x1b]|\x1b(?!\]7770;)){0,4096}"
 _FIELD = rb"[^\x07\x1b;]{0,1024}"
 _LONGEST = 4400
+# Of any session: a pattern of one's own would cost each worker more memory than all its other work.
+_MARK = re.compile(
+    re.escape(_INTRODUCER)
+    + rb"([^\x07\x1b;]{1,64});(?:S|([PC]);(\d{1,5}|-|\$\?)(?:;("
+    + _DIRECTORY
+    + rb"))?|H;"
+    + rb";".join([rb"(" + _FIELD + rb")"] * 3)
+    + rb")\x07"
+)
 # What a line editor may send by itself at a prompt.
 _CONTROL = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -87,10 +96,7 @@ class Framing:
         self._pieces = 0  # prompts that are to come within the first of them
         self._literal = False
         self._held = b""
-        head = re.escape(_INTRODUCER + nonce.encode() + b";")
-        prompts = rb"([PC]);(\d{1,5}|-|\$\?)(?:;(" + _DIRECTORY + rb"))?"
-        greeting = rb"H;" + rb";".join([rb"(" + _FIELD + rb")"] * 3)
-        self._mark = re.compile(head + rb"(?:S|" + prompts + rb"|" + greeting + rb")\x07")
+        self._nonce = nonce.encode()
 
     def submit(self, text: bytes) -> bytes:
         """The bytes to type for `text`: a command if ready, input of the program if busy."""
@@ -115,7 +121,9 @@ class Framing:
             data = self._held + data
             self._held = b""
         start = 0
-        for match in self._mark.finditer(data) if _INTRODUCER in data else ():
+        for match in _MARK.finditer(data) if _INTRODUCER in data else ():
+            if match[1] != self._nonce:
+                continue
             if match.start() > start:
                 yield self._text(data[start : match.start()])
             start = match.end()
@@ -149,7 +157,7 @@ class Framing:
         return Text(data)
 
     def _marked(self, match: re.Match[bytes]) -> Event | None:
-        kind, status, directory, *greeting = match.groups()
+        _, kind, status, directory, *greeting = match.groups()
         if kind is None:
             if greeting[0] is None:
                 self.unsettled = None  # a command begins: the shell went on

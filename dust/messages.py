@@ -134,7 +134,7 @@ _TYPES: tuple[type[Message], ...] = (
     Opened, Refused, Output, Ended, State, Question, Note, Detached, Lost,
 )  # fmt: skip
 _KINDS = {cls: kind for kind, cls in enumerate(_TYPES)}
-_RAW = frozenset({Line, Keys, Answer, Opened, Output})
+_RAW = (Output, Line, Keys, Answer, Opened)
 _ENDED = _KINDS[Ended]
 _HEAD = struct.Struct("!IB")
 _END = struct.Struct("!id")
@@ -144,15 +144,13 @@ LONGEST = 1 << 24
 
 def encode(message: Message) -> bytes:
     """The frame of a message."""
-    cls = type(message)
-    if cls in _RAW:
-        body: bytes = message[0]  # type: ignore[misc, assignment]
-    elif cls is Ended:
-        status, seconds, directory = message
-        body = _END.pack(status, seconds) + directory  # type: ignore[operator]
+    if isinstance(message, Ended):
+        body = _END.pack(message.status, message.seconds) + message.directory
+    elif isinstance(message, _RAW):
+        body = message[0]
     else:
         body = json.dumps(message).encode()
-    return _HEAD.pack(len(body), _KINDS[cls]) + body
+    return _HEAD.pack(len(body), _KINDS[type(message)]) + body
 
 
 class Decoder:
@@ -183,7 +181,7 @@ class Decoder:
 def _decode(kind: int, body: bytes) -> Message:
     cls = _TYPES[kind]
     if cls in _RAW:
-        return cls(body)  # type: ignore[call-arg, arg-type]
+        return cls(body)
     try:
         if kind == _ENDED:
             status, seconds = _END.unpack_from(body)

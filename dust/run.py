@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import IO
 
 from dust.node import Node
 from dust.nodeset import fold
@@ -28,7 +28,7 @@ class Transcript:
         self._limit = limit
         self._size = 0
         self._chunks: deque[bytes] = deque()
-        self._file = tempfile.SpooledTemporaryFile(max_size=limit) if whole else None
+        self._file = _spool(limit) if whole else None
 
     def append(self, data: bytes) -> None:
         """Add output."""
@@ -52,7 +52,13 @@ class Transcript:
         return data
 
 
-@dataclass
+def _spool(limit: int) -> IO[bytes]:
+    from tempfile import SpooledTemporaryFile  # large, and most runs need none
+
+    return SpooledTemporaryFile(max_size=limit)
+
+
+@dataclass(eq=False)
 class Result:
     """What became of a run on one node.
 
@@ -105,7 +111,7 @@ class Result:
         self.error = error
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
     """One line sent to a set of nodes. `results` is by node id, in the order of the nodes.
 

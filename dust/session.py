@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from dust import messages, reasons, shells
 from dust.echo import Echo
-from dust.framing import BUSY, READY, STARTING, Continuation, Event, Framing, Greeting, Prompt, Text
+from dust.framing import BUSY, READY, STARTING, Continuation, Framing, Greeting, Prompt, Text
 from dust.modes import Modes
 from dust.screen import Screen, printable
 from dust.terminal import QUEUE, Detach, Terminal
@@ -134,12 +134,14 @@ class Session:
             elif self._framing.unsettled is None:
                 self._settle_at = None
             self._set_waiting(False)
+            if self._framing.state == READY and self._kind in shells.NOISE:
+                data = data.replace(shells.NOISE[self._kind], b"")
             if self._echo:
                 self._echo.feed(data)
             if shown := self._screen.feed(data):
                 self._emit(messages.Output(shown))
 
-    def _mark(self, event: Event) -> None:
+    def _mark(self, event: Greeting | Prompt | Continuation) -> None:
         if isinstance(event, Greeting):
             self._greet(event)
         elif isinstance(event, Continuation):
@@ -273,7 +275,9 @@ class Session:
 
     # --- modes
 
-    def interact(self, tty: tuple[int, int], control: int, woken: Callable[[], None]) -> None:
+    def interact(
+        self, tty: tuple[int, int], control: list[int], woken: Callable[[int], None]
+    ) -> None:
         """Raw mode until the user leaves it or the session ends."""
         if self._framing.state == BUSY and self._modes.full_screen:
             self._redraw(tty[1])
@@ -309,7 +313,7 @@ class Session:
                     shown += event.data
             else:
                 self._mark(event)
-        self._modes.feed(shown)
+        self._modes.feed(bytes(shown))
         return bytes(shown)
 
     def _leave_raw(self) -> None:

@@ -32,8 +32,8 @@ _NO_PAGER = 'if [ "${__dg-}" ]; then unset PAGER; __dg=; fi; '
 # history.
 _BASH = (
     " __dm() { local s=$?; printf '\\033]7770;NONCE;P;%s;%s\\007' $s \"$PWD\"; return $s; }; "
-    "__dh() { [[ $(HISTTIMEFORMAT= history 1) == *__d[hlr]* ]] && history -d -1 || :; } 2>/dev/null; "
-    "__dl() { __d0=${PS0-} __d1=$PS1 __d2=$PS2 __do=:$SHELLOPTS: __dc=(\"${PROMPT_COMMAND[@]}\"); "
+    "__dh() { [[ $(HISTTIMEFORMAT= history 1) != *__d[hlr]* ]] || history -d -1; } 2>/dev/null; "
+    "__dl() { __d0=${PS0-} __d1=$PS1 __d2=$PS2 __do=:$SHELLOPTS: __dc=(\"${PROMPT_COMMAND[@]-}\"); "
     "__dc[0]=${__dc[0]#__dm}; __dc[0]=${__dc[0]#; }; unset PROMPT_COMMAND; "
     "__dp='\\e]7770;NONCE;P;$?;$PWD\\a' __dq='\\e]7770;NONCE;C;$?\\a'; "
     "PS0='\\e]7770;NONCE;S\\a' PS1=$__dp PS2=$__dq; "
@@ -51,7 +51,8 @@ _ZSH = (
     "__dp() { PS1=$'%{\\e]7770;NONCE;P;%?;'${PWD//\\%/%%}$'\\a%}'; "
     "PS2=$'%{\\e]7770;NONCE;C;%?\\a%}' RPS1=; typeset -g +x PS1 PS2; }; "
     "__ds() { printf '\\033]7770;NONCE;S\\007'; }; "
-    "__dl() { __d1=$PS1 __d2=$PS2 __d3=${RPS1-} __dc=(${precmd_functions:#__dm}) "
+    "__dl() { typeset -ga precmd_functions preexec_functions; "
+    "__d1=$PS1 __d2=$PS2 __d3=${RPS1-} __dc=(${precmd_functions:#__dm}) "
     "__dx=($preexec_functions); unsetopt zle prompt_sp prompt_cr; "
     "precmd_functions=(__dp) preexec_functions=(__ds); __dp; " + _PAGER + "stty -echo; }; "
     "__dr() { PS1=$__d1 PS2=$__d2 RPS1=$__d3 precmd_functions=(__dm $__dc) "
@@ -87,7 +88,9 @@ _CSH_RAW = (
 )
 _CSH = (
     f' set __d1="$prompt:q" __d2="$prompt2:q"; alias __dl \'{_CSH_LINES}\'; '
-    f"alias __dr '{_CSH_RAW}'; unset autologout; {_CSH_LINES}"
+    f"alias __dr '{_CSH_RAW}'; unset autologout; "
+    # Without a locale it hangs at the first letter beyond ASCII.
+    "if ( ! $?LC_ALL && ! $?LC_CTYPE && ! $?LANG ) setenv LC_CTYPE C.UTF-8; " + _CSH_LINES
 )
 
 _INIT = {
@@ -95,13 +98,17 @@ _INIT = {
     "zsh": _ZSH,
     "tcsh": _CSH,
     "sh": _SH.replace("OPEN", "").replace("SHUT", ""),
-    "ash": _SH.replace("OPEN", "\\\\[").replace("SHUT", "\\\\]"),
+    # Without its editor it takes the end of a background job for the end of its input.
+    "ash": " set -o ignoreeof;" + _SH.replace("OPEN", "\\\\[").replace("SHUT", "\\\\]"),
     "mksh": _KSH.replace("OPEN", "\\001\\r\\001").replace("SHUT", "\\001"),
     "ksh": _KSH.replace("OPEN", "").replace("SHUT", ""),
 }
 _INIT |= {"csh": _CSH, "busybox": _INIT["ash"], "dash": _INIT["sh"]}
 _INIT |= {"lksh": _INIT["mksh"], "ksh93": _INIT["ksh"]}
 
+#: What such a shell says at its prompt of the end of a background job.
+NOISE = {"ash": b'\r\nUse "exit" to leave shell.\r\n'}
+NOISE["busybox"] = NOISE["ash"]
 #: What makes an initialised shell one for lines, its user's own again, and one for lines afresh.
 TO_LINES, TO_RAW, ANEW = b" __dl", b" __dr", b" __dr; __dl"
 

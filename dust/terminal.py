@@ -9,9 +9,11 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pexpect
 from pexpect import pty_spawn
+from ptyprocess import ptyprocess
 
 from dust.escape import Escape
 
@@ -19,6 +21,16 @@ from dust.escape import Escape
 TURN, QUEUE = 1 << 16, 1 << 20
 #: The terminal takes no more than this at once without dropping some on some systems.
 _SLICE = 1024
+
+
+def _found(command: str, env: object = None) -> str:
+    """The path of a command, which came as one."""
+    return command
+
+
+# Both would go through PATH for what the coordinator has found: 0.2 MB of each worker's memory.
+_pty_spawn: Any = pty_spawn
+_pty_spawn.which = ptyprocess.which = _found
 
 
 class Detach(Exception):
@@ -29,7 +41,7 @@ class Terminal:
     """A child on a pty of its own. Writes are queued; nothing here blocks but `interact`."""
 
     def __init__(self, argv: list[str], rows: int, columns: int) -> None:
-        self._child = pexpect.spawn(
+        self._child: Any = pexpect.spawn(
             argv[0], argv[1:], timeout=None, dimensions=(rows, columns), maxread=TURN
         )
         self._queue = bytearray()
@@ -105,16 +117,16 @@ class Terminal:
     def interact(
         self,
         tty: tuple[int, int],
-        control: int,
+        control: list[int],
         typed: Callable[[bytes], None],
         shown: Callable[[bytes], bytes],
-        woken: Callable[[], None],
+        woken: Callable[[int], None],
     ) -> None:
         """Give the child the user's terminal (`tty`: in and out) until one of them ends.
 
         `typed` sees what is passed on, `shown` turns what the child printed into what the user
-        sees, `woken` is called when `control` is readable and may raise. Raises Detach when the
-        user leaves.
+        sees, `woken` is called with those of `control` that are readable and may raise. Raises
+        Detach when the user leaves.
         """
         escape = Escape()
 
@@ -139,15 +151,16 @@ class Terminal:
                     timeout = max(0.0, escape.deadline - time.monotonic())
                 writing = [self.fd] if self._queue else []
                 ready, writable, _errors = select.select(
-                    [self.fd, tty[0], control], writing, [], timeout
+                    [self.fd, tty[0], *control], writing, [], timeout
                 )
-                if control in ready:
-                    woken()
+                for fd in control:
+                    if fd in ready:
+                        woken(fd)
                 if writable:
                     self.flush()
                 if escape.deadline is not None and time.monotonic() >= escape.deadline:
                     pass_on(escape.release())
-                if interesting := [fd for fd in ready if fd != control]:
+                if interesting := [fd for fd in ready if fd not in control]:
                     return interesting, [], []
 
         self._child.STDIN_FILENO, self._child.STDOUT_FILENO = tty
@@ -178,18 +191,18 @@ class Terminal:
 
     def close(self) -> None:
         """Hang up: the kernel tells ssh when its terminal goes."""
-        self._child.closed = True  # or its destructor would close the number again
+        self._child.closed = True  # or its destructor would close once more, and wait
         self._child.ptyproc.closed = True
         with contextlib.suppress(OSError):
-            os.close(self.fd)
+            self._child.ptyproc.fileobj.close()
 
 
 @contextlib.contextmanager
 def _waiting_with(wait: Callable[..., object]) -> Iterator[None]:
     """Let interact() wait with our select: its own knows only two descriptors and no deadline."""
-    original = pty_spawn.select_ignore_interrupts
-    pty_spawn.select_ignore_interrupts = wait
+    original = _pty_spawn.select_ignore_interrupts
+    _pty_spawn.select_ignore_interrupts = wait
     try:
         yield
     finally:
-        pty_spawn.select_ignore_interrupts = original
+        _pty_spawn.select_ignore_interrupts = original

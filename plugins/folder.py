@@ -9,7 +9,7 @@ from dust.command import Dust, UsageError, command
 
 @command
 def cd(dust: Dust, directory: str = "~") -> None:
-    """Change the local directory, for paths and for lines that the local shell runs.
+    """Change the local directory.
 
     Usage: cd [<directory>]
     """

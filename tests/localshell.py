@@ -148,7 +148,7 @@ class LocalShell:
         """Hang up, without the pauses of pexpect's own way."""
         self._child.closed = self._child.ptyproc.closed = True
         os.kill(self._child.pid, signal.SIGKILL)
-        os.close(self._child.child_fd)
+        self._child.ptyproc.fileobj.close()
         os.waitpid(self._child.pid, 0)
 
 

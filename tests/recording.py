@@ -121,6 +121,7 @@ class Recorder:
         self.last: Run | None = None
         self.registry: Any = Registry(folder)
         self.registry.load()
+        self.secret: str | None = None
         self.answer = True
         self.typed: list[str] = []
         self.left: int | None = None
@@ -159,6 +160,10 @@ class Recorder:
     def ask(self, question: str) -> bool:
         self.asked.append(question)
         return self.answer
+
+    def ask_secret(self, question: str) -> str | None:
+        self.asked.append(question)
+        return self.secret
 
     def set(self, key: str, text: str) -> None:
         self.settings = config.changed(self.settings, key, text)

@@ -57,6 +57,21 @@ def test_eof_leaves_an_idle_shell_and_says_so(busy: Recorder) -> None:
     assert busy.sessions.typed == {}
 
 
+def test_a_secret_goes_to_those_who_wait_only(busy: Recorder) -> None:
+    busy.secret = "s3cret"
+    assert "s3cret" not in busy.type("secret")
+    assert busy.sessions.typed == {"lone": b"s3cret\n"}
+    assert busy.asked == ["for lone: "]
+
+
+def test_a_secret_needs_somebody_who_waits_and_a_terminal(busy: Recorder) -> None:
+    with pytest.raises(UsageError, match="no session waits for input on worker1"):
+        busy.type("secret", "worker1")
+    with pytest.raises(UsageError, match="at a terminal"):
+        busy.type("secret")
+    assert busy.sessions.typed == {}
+
+
 def test_close(busy: Recorder) -> None:
     assert busy.type("close", "slurm1") == "master,worker1: closed"
     assert busy.type("close") == "lone,gone: closed"

@@ -69,7 +69,7 @@ def test_history(dust: Recorder) -> None:
 
 def test_every_command_of_the_specification_is_there(dust: Recorder) -> None:
     wanted = """show start stop terminate use refresh reconnect close interrupt eof suspend output
-                last fold diff set help history exit reload"""
+                last fold diff set help history exit reload secret cd"""
     assert set(dust.registry.commands) == set(wanted.split())
     assert dust.registry.problems == []
 
@@ -136,3 +136,14 @@ def test_exit(dust: Recorder) -> None:
     for wrong in ("256", "-1", "x"):
         with pytest.raises(UsageError, match=f"exit {wrong}"):
             dust.type("exit", wrong)
+
+
+def test_cd_changes_the_local_directory(
+    dust: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a b").mkdir()
+    dust.type("cd", "'a b'")
+    assert Path.cwd() == tmp_path / "a b"
+    with pytest.raises(UsageError, match="cd: none: No such file"):
+        dust.type("cd", "none")

@@ -109,8 +109,8 @@ def _measure(plan: Plan) -> str:
             _in_turns(f"output of {count} nodes", plan.runs, rates),
             runs=plan.runs,
             trips=plan.trips,
-            count=count,
-            size=plan.size / 1e6,
+            printing=count,
+            size=plan.size,
         )
 
 

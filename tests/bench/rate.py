@@ -96,7 +96,7 @@ def _rate(course: Course, calls: list[list[str]], line: bytes = b"") -> Rate:
                 with output.open("wb") as stdout:
                     running.append(_start(argv, course.fleet, line, stdout.fileno(), stderr))
             try:
-                _await(waiting, course.count)
+                _await(waiting, course.count, running)
                 begun = time.time()
                 os.write(gate, bytes(course.count))
                 for process in running:
@@ -136,15 +136,25 @@ def _start(
     return process
 
 
-def _await(waiting: int, count: int) -> None:
+def _await(waiting: int, count: int, running: list[subprocess.Popen[bytes]]) -> None:
     """Wait until that many nodes stand at the gate."""
     poll = select.poll()
     poll.register(waiting, select.POLLIN)
-    deadline = time.monotonic() + LIMIT
-    while count > 0:
-        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise DustError(f"{count} nodes did not begin")
-        count -= len(os.read(waiting, count))
+    handles = [os.pidfd_open(process.pid) for process in running]
+    try:
+        for handle in handles:
+            poll.register(handle, select.POLLIN)
+        deadline = time.monotonic() + LIMIT
+        while count > 0:
+            ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            if not ready:
+                raise DustError(f"{count} nodes did not begin")
+            if any(fd != waiting for fd, _ in ready):
+                raise DustError("it has ended before its nodes began")
+            count -= len(os.read(waiting, count))
+    finally:
+        for handle in handles:
+            os.close(handle)
 
 
 def _count(path: Path) -> int:

@@ -75,7 +75,8 @@ class ToolShells:
             os.close(stdin)
             os.close(stdout)
         try:
-            self._read(lambda output: self._greeting in output)
+            if not tool.probe:
+                self._read(lambda output: self._greeting in output)
         except BaseException:
             self.close()
             raise
@@ -83,16 +84,17 @@ class ToolShells:
     def ask(self, number: int) -> float:
         """Have every node print a word; return when all have come, each with its label.
 
-        Where there is a prompt, the next line is not typed before it is back, as a person would.
+        What the tool has to do after that is waited for too: it is no part of the next trip.
         """
         command, wanted = word(number)
-        newline = "\r" if self._tool.terminal else "\n"
-        os.write(self._writer, f"{self._tool.prefix}{command}{newline}".encode())
+        self._type(self._tool.prefix + command)
         output = self._read(lambda output: output.count(wanted) >= len(self._names))
         came_at = time.monotonic()
         labelled = re.findall(rb"(node\d+)[^\n]{1,12}" + wanted, output)
         if (came := {name.decode() for name in labelled}) != self._names:
             raise DustError(f"{self._tool.name}: no labelled line of {self._names - came}")
+        if self._tool.probe:
+            self._type(self._tool.probe)
         rest = output[output.rindex(wanted) :]
         if self._greeting not in rest:
             self._read(lambda more: self._greeting in rest + more)
@@ -120,6 +122,9 @@ class ToolShells:
         self._errors.close()
         processes.end(left, PATIENCE)
         self._process.wait()
+
+    def _type(self, line: str) -> None:
+        os.write(self._writer, line.encode() + (b"\r" if self._tool.terminal else b"\n"))
 
     def _read(self, done: Callable[[bytes], bool]) -> bytes:
         """What it prints from now on, until that is `done`."""

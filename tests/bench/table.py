@@ -15,7 +15,7 @@ from bench import measure, peer
 from bench.measure import Sample, percentile
 from bench.rate import Rate
 
-#: The columns, and the two of them that the ratio is made of.
+#: The tools, in the order of the columns.
 DUST, PROMPT, POLYSH, FLOOR = "dust", "dust's prompt", "polysh", "ssh -tt"
 COLUMNS = (DUST, POLYSH, FLOOR, PROMPT)
 
@@ -34,32 +34,43 @@ within the bench; no labels, no states.
    is sent when its prompt says that all are ready, for the others at once.
  2 From writing a line `echo WORD` until the WORD of every node was read, each behind its node's
    label (checked; not ssh -tt). {trips} lines a run, the first {warm_up} of a session not counted.
-   Where there is a prompt, the next line waits until it is back; that wait is not counted.
+   The next line waits until the tool is done with this one, which is not counted: polysh shows its
+   prompt again, dust answers a local command.
  3 PSS of /proc/PID/smaps_rollup, summed over the tool's process and all that descend from it, ssh
    clients included, after the round trips and the rest. ssh -tt: the clients alone.
  4 Processor time of the same processes in {rest:.0f} s without input, {settle:.0f} s after the last
    line; from /proc/PID/task/*/schedstat, which counts nanoseconds. What ssh uses there is its
    answer to ServerAliveInterval, which Dust sets where nobody else does, and polysh does not.
- 5 {count} nodes print {size:.0f} MB each, in lines of 80 bytes; every tool reads the one line from
-   a pipe and prints into a file. From letting all nodes go at once, when all sessions are open
+ 5 {printing} nodes print {size:.0f} MB each, in lines of 80 bytes; every tool reads the one line
+   from a pipe and prints into a file. From letting all nodes go at once, when all sessions are open
    and the command runs, until the file was last written to. Labels do not count as output.
    ssh -tt: a file a node. {damage}"""
 
 
-def report(shells: Mapping[int, Samples], rates: Rates, **facts: object) -> str:
-    """The table, the machine, and how the figures were taken."""
+def report(
+    shells: Mapping[int, Samples], rates: Rates, *, runs: int, trips: int, printing: int, size: int
+) -> str:
+    """The table, the machine, and how the figures were taken.
+
+    `runs` and `trips` are how many were made, `printing` nodes printed `size` bytes each.
+    """
     rows = [row for count, samples in shells.items() for row in _shell_rows(count, samples)]
-    label = f"output of {facts['count']} nodes, MB/s [5]"
+    label = f"output of {printing} nodes, MB/s [5]"
     rows.append(_row(label, rates, lambda rate: rate.speed, "{:.1f}", "5.00 times"))
-    headers = ["", *COLUMNS, "ratio", "goal"]
+    table = [["", *COLUMNS, "ratio", "goal"], *rows]
+    filled = [column for column in zip(*table, strict=True) if any(column[1:])]
+    headers, *rows = map(list, zip(*filled, strict=True))
     align = ("left", *["right"] * (len(headers) - 1))
     body = tabulate(rows, headers=headers, colalign=align, disable_numparse=True)
     notes = NOTES.format(
+        runs=runs,
+        trips=trips,
+        printing=printing,
+        size=size / 1e6,
         warm_up=measure.WARM_UP,
         settle=measure.SETTLE,
         rest=measure.REST,
         damage=_damage(rates),
-        **facts,
     )
     return f"{body}\n\n{_machine()}\n\n{notes}"
 

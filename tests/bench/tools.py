@@ -23,14 +23,16 @@ class Tool:
     """How to call a program, and what stands before a line for all nodes.
 
     `terminal` says whether its lines come from a terminal or through a pipe. `greeting` is what it
-    prints, for a number of nodes, when it takes a line; "" if it takes lines at any time.
+    prints, for a number of nodes, when it is done with a line: by itself, or where `probe` is the
+    next line.
     """
 
     name: str
     argv: Callable[[Fleet, int], list[str]]
-    prefix: str = ""
-    terminal: bool = False
-    greeting: Callable[[int], str] = lambda count: ""
+    prefix: str
+    terminal: bool
+    greeting: Callable[[int], str]
+    probe: str = ""
 
 
 def dust(*, prompt: bool = False) -> Tool:
@@ -39,8 +41,9 @@ def dust(*, prompt: bool = False) -> Tool:
     def argv(fleet: Fleet, count: int) -> list[str]:
         return [sys.executable, str(DUST), "-F", str(fleet.ssh_config(count))]
 
-    name = "dust's prompt" if prompt else "dust"
-    return Tool(name, argv, "@ ", prompt, lambda count: "\x1b" if prompt else "")
+    if prompt:
+        return Tool("dust's prompt", argv, "@ ", True, lambda count: "\x1b")
+    return Tool("dust", argv, "@ ", False, lambda count: "stream", "output")
 
 
 def polysh(program: Path, *, prompt: bool) -> Tool:
@@ -51,7 +54,7 @@ def polysh(program: Path, *, prompt: bool) -> Tool:
         ssh = f"exec ssh -F {config} -t %(host)s %(port)s"
         return [str(program), "--no-color", f"--ssh={ssh}", *fleet.names(count)]
 
-    return Tool("polysh", argv, "", prompt, lambda count: f"ready ({count})>" if prompt else "")
+    return Tool("polysh", argv, "", prompt, lambda count: f"ready ({count})>")
 
 
 def environment(home: Path) -> dict[str, str]:

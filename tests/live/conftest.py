@@ -1,0 +1,49 @@
+"""Nodes that stay for the tests of a module, and sessions that each test finds ready."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from localshell import PROGRAMS, program
+
+from live.driver import Driver, driving, nodes
+
+TOOLS = ("ssh", "sshd", "ssh-keygen", "python3", *PROGRAMS.values())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tools() -> None:
+    """What these tests call is there: a test that is left out would look like one that passed."""
+    path = "/usr/sbin:/usr/local/sbin:" + os.environ.get("PATH", "")
+    missing = [tool for tool in TOOLS if not shutil.which(tool, path=path)]
+    assert not missing, f"install {', '.join(missing)}"
+
+
+def _prepare(_: str, home: Path) -> None:
+    (home / ".zshrc").touch()  # or zsh asks what to put there
+
+
+@pytest.fixture(scope="module")
+def login_shells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """A node for every login shell, named after it."""
+    directory = tmp_path_factory.mktemp("shells")
+    shells = {name: program(name, directory) for name in PROGRAMS}
+    with nodes(directory / "nodes", shells, shells, _prepare) as backend:
+        with driving(backend.nodes(), directory / "driver") as driver:
+            yield driver
+
+
+@pytest.fixture
+def shells(login_shells: Driver) -> Driver:
+    """The same with every session ready and at home, whatever the last test left behind."""
+    links = login_shells.coordinator.links
+    stuck = [n for n in login_shells.nodes.values() if n.id in links and links[n.id].runs]
+    login_shells.coordinator.close(stuck)
+    login_shells.open()
+    login_shells.run("cd")
+    login_shells.events.printed.clear()
+    return login_shells
