@@ -151,10 +151,13 @@ def _run(options: dict[str, Any]) -> int:
     context.assume_yes = options["--yes"]
     end_on_signals()
     try:
+        scripted = script or (not options["-c"] and is_script())
+        if scripted or any(line.lstrip().startswith("@") for line in options["-c"]):
+            context.sessions.prepare()  # it starts while plugins are loaded
         shell = Shell(context)
         if options["-c"]:
             return shell.script(options["-c"])
-        if script or is_script():
+        if scripted:
             return shell.script(read_lines(shell, source))
         from dust.prompt import Prompt  # a script does not pay for it
 

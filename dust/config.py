@@ -134,7 +134,7 @@ class Settings:
     """What the user can set, in `config.yaml` and with `set`. Raises `ConfigError` if invalid."""
 
     backend: str = _setting("local", "where nodes come from", choices=("local", "ssh"))
-    fanout: int = _setting(16, "connections that are opened at the same time, at most", _number(1))
+    fanout: int = _setting(32, "connections that are opened at the same time, at most", _number(1))
     connect_timeout: float = _setting(15.0, "seconds until a connection is given up", _seconds)
     output: str = _setting(
         "stream",

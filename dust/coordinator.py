@@ -83,7 +83,7 @@ class Coordinator:
         events: Events,
         argv: Callable[[Node, str], list[str]],
         *,
-        fanout: int = 16,
+        fanout: int = 32,
         connect_timeout: float = 15.0,
     ) -> None:
         self.links: dict[str, Link] = {}
@@ -105,6 +105,12 @@ class Coordinator:
         self.caught: list[int] = []
 
     # --- what callers ask
+
+    def prepare(self) -> None:
+        """Start what sessions are started by, for those that are sure to come."""
+        if self._zygote is None or not self._zygote.alive:
+            self._zygote = Zygote()
+            _raise_limit()
 
     def open(self, nodes: Iterable[Node]) -> None:
         """Begin to open the sessions of these nodes that have none."""
@@ -156,7 +162,7 @@ class Coordinator:
         if text is None:
             self._down(link, "authentication", "not answered")
         else:
-            self._send(link, messages.encode(messages.Answer(text.encode())))
+            self._send(link, messages.encode(messages.Answer(_octets(text))))
 
     def close(self, nodes: Iterable[Node], why: str = "closed") -> list[Node]:
         """End these nodes' sessions, whatever runs in them; returns whose there were."""
@@ -328,9 +334,8 @@ class Coordinator:
 
     def _spawn(self, batch: list[tuple[Link, socket.socket]]) -> None:
         try:
-            if self._zygote is None or not self._zygote.alive:
-                self._zygote = Zygote()
-                _raise_limit()
+            self.prepare()
+            assert self._zygote is not None
             self._zygote.spawn([theirs for _, theirs in batch])
         except OSError as error:
             for link, _ in batch:
@@ -512,8 +517,13 @@ class Coordinator:
             self._events.changed(link)
 
 
+def _octets(text: str) -> bytes:
+    """UTF-8, or what stood there where it could not be decoded."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def _frame(line: str) -> bytes:
-    return messages.encode(messages.Line(line.encode()))
+    return messages.encode(messages.Line(_octets(line)))
 
 
 def _raise_limit() -> None:

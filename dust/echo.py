@@ -9,7 +9,7 @@ import re
 
 #: Longest line that is compared, in bytes: one that begins with so much of itself is echoed.
 _ENOUGH = 256
-_SEQUENCE = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\r")
+_SEQUENCE = re.compile(rb"\x1b(?:\[[0-9;?]*(?:[A-Za-z]|\Z)|\Z)|\r")
 
 
 class Echo:

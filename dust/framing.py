@@ -49,7 +49,7 @@ class Text(NamedTuple):
 
 
 class Greeting(NamedTuple):
-    """The bootstrap ran: the user's login shell, the shell that starts, and `uname -s` there."""
+    """The bootstrap ran: the login shell, the shell that starts, `Linux` where that is the system."""
 
     login: str
     shell: str
@@ -92,6 +92,9 @@ class Framing:
         self.unsettled: Prompt | None = None
         #: How many bytes of a line the shell reads at once, with a prompt before each (0: any).
         self.piece = 0
+        #: What the shell says before a prompt that nothing brought about but itself (b"": nothing).
+        self.noise = b""
+        self._noisy = False
         self._owed = 0  # lines sent for which no prompt of either kind has come
         self._pieces = 0  # prompts that are to come within the first of them
         self._literal = False
@@ -124,8 +127,8 @@ class Framing:
         for match in _MARK.finditer(data) if _INTRODUCER in data else ():
             if match[1] != self._nonce:
                 continue
-            if match.start() > start:
-                yield self._text(data[start : match.start()])
+            if match.start() > start and (text := self._text(data[start : match.start()])):
+                yield text
             start = match.end()
             if event := self._marked(match):
                 yield event
@@ -134,8 +137,8 @@ class Framing:
         if held:
             self._held = rest[-held:]
             rest = rest[:-held]
-        if rest:
-            yield self._text(rest)
+        if rest and (text := self._text(rest)):
+            yield text
 
     def flush(self) -> bytes:
         """What was held back as the possible beginning of a mark."""
@@ -151,10 +154,14 @@ class Framing:
         self.state = READY
         return prompt._replace(final=True)
 
-    def _text(self, data: bytes) -> Text:
+    def _text(self, data: bytes) -> Text | None:
+        if self.noise:
+            self._noisy = data.endswith(self.noise)
+            if self._noisy:
+                data = data[: -len(self.noise)]
         if self.unsettled and _CONTROL.sub(b"", data).strip():
             self.unsettled = None  # the shell went on with a line typed ahead
-        return Text(data)
+        return Text(data) if data else None
 
     def _marked(self, match: re.Match[bytes]) -> Event | None:
         _, kind, status, directory, *greeting = match.groups()
@@ -167,6 +174,9 @@ class Framing:
             self._literal = self._literal or self.state == STARTING
             if not self._literal:
                 return self._text(match[0])
+        if self._noisy:
+            self._noisy = False
+            return None
         self._owed -= 1
         if self._pieces:
             self._pieces -= 1

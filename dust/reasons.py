@@ -21,40 +21,49 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ),
 )
 _COMPILED = [(kind, re.compile(pattern)) for kind, pattern in _REASONS]
-_NOISE = re.compile(r"^(?:Warning: Permanently added|Connection to .* closed\.$|\*{3}|debug\d:)")
+#: How much of the end of what was printed may hold ssh's last words, in bytes.
+LAST = 512
+_NOISE = re.compile(
+    r"^(?:Warning: Permanently added|(?:Shared c|C)onnection to .* closed\.$|\*{3}|debug\d:)"
+)
 
 #: What a server under load does to a new connection, before any login: worth another try.
 _OVERLOAD = re.compile(
     r"kex_exchange_identification|.*banner exchange|Connection (?:closed|reset) by"
 )
+#: What ssh prints when a live connection ends.
+_LAST_WORDS = re.compile(
+    rb"(?:(?:(?:Shared c|C)onnection to \S+ closed(?: by remote host)?\."
+    rb"|Connection (?:closed|reset) by [^\r\n]*|Timeout, server \S+ not responding\."
+    rb"|client_loop: [^\r\n]*|ssh_\w+: [^\r\n]*)\r*\n)+\Z"
+)
 _CHANGED = re.compile(r"Offending \S+ key in (.+)")
 _UNKNOWN = re.compile(r"No \S+ host key is known for ")
-#: How a live connection ends, in ssh's own words.
-_ENDS = (
-    ("timed out", re.compile(r"Timeout, server \S+ not responding")),
-    ("dropped", re.compile(r"client_loop: |Connection (?:to \S+ )?(?:closed|reset) by |ssh_\w+: ")),
-)
 
 
 def reason(said: str) -> tuple[str, str]:
     """(kind, sentence) for what ssh said before it ended; kind "ended" where that is no error."""
-    lines = _lines(said)
+    said_lines = lines(said)
     for kind, pattern in _COMPILED:
-        for at, line in enumerate(lines):
+        for at, line in enumerate(said_lines):
             if pattern.search(line):
-                return kind, _sentence(kind, lines, at)
-    return "ended", lines[-1] if lines else ""
+                return kind, _sentence(kind, said_lines, at)
+    return "ended", said_lines[-1] if said_lines else ""
 
 
-def lost(said: str) -> tuple[str, str]:
+def last_words(printed: bytes) -> bytes:
+    """The end of what a live session printed that is ssh's own, if nothing follows it."""
+    found = _LAST_WORDS.search(printed[-LAST:]) if printed.endswith(b"\n") else None
+    return found[0] if found else b""
+
+
+def lost(printed: bytes) -> tuple[str, str]:
     """(kind, sentence) for the end of what a live session printed when its ssh gave up.
 
-    Only ssh's own last words count: what stands before is output of programs.
+    Only ssh's last words count: what stands before is output of programs.
     """
-    for line in _lines(said)[-1:]:
-        for kind, pattern in _ENDS:
-            if pattern.match(line):
-                return kind, line
+    for line in lines(last_words(printed).decode("utf-8", "replace")):
+        return ("timed out" if line.startswith("Timeout") else "dropped"), line
     return "dropped", "the connection was lost"
 
 
@@ -66,9 +75,10 @@ def overloaded(said: str) -> bool:
     return bool(_OVERLOAD.match(said))
 
 
-def _lines(said: str) -> list[str]:
-    lines = [line.strip() for line in said.replace("\r", "\n").split("\n")]
-    return [line for line in lines if line and not _NOISE.match(line)]
+def lines(said: str) -> list[str]:
+    """What ssh said, without what it says anyway."""
+    found = [line.strip() for line in said.replace("\r", "\n").split("\n")]
+    return [line for line in found if line and not _NOISE.match(line)]
 
 
 def _sentence(kind: str, lines: list[str], at: int) -> str:

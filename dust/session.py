@@ -21,8 +21,8 @@ from dust.terminal import QUEUE, Detach, Terminal
 #: Seconds of quiet after which an unfinished line is shown, a line typed ahead counts as read by
 #: the program, the line that sets the prompt is typed again, a shell without marks counts as done.
 PARTIAL, SETTLE, INIT, UNMARKED = 0.2, 0.15, 3.0, 1.0
-#: How much is kept of what came before the first prompt, and of the last that came, in bytes.
-SAID, LAST = 4096, 512
+#: How much is kept of what came before the first prompt, in bytes.
+SAID = 4096
 #: Seconds that a full-screen program gets to notice another size, so that it draws itself again.
 REDRAW = 0.05
 
@@ -39,8 +39,10 @@ class Session:
         self._screen = Screen()
         self._kind = self._system = ""
         self._said = self._last = b""
+        self._goodbye = b""  # what may be ssh's own last words
         self._asked = self._waiting = self._unfinished = False
         self._inits = 0
+        self._first: Prompt | None = None
         self._marked = True
         self._begun = 0.0
         # Modes: what is typed at the next prompt to switch; whether a switch is under way, whose
@@ -115,49 +117,76 @@ class Session:
         except EOFError:
             self._end_of_terminal()
             return
-        self._last = (self._last + data)[-LAST:] if len(data) < LAST else data[-LAST:]
+        self._last = (
+            (self._last + data)[-reasons.LAST :]
+            if len(data) < reasons.LAST
+            else data[-reasons.LAST :]
+        )
         for event in self._framing.feed(data):
             if isinstance(event, Text):
                 self._text(event.data)
             else:
                 self._mark(event)
-        showing = self._screen.pending and self._framing.state != STARTING
-        self._partial_at = time.monotonic() + PARTIAL if showing else None
+        starting = self._framing.state == STARTING
+        held = self._line() if starting else self._screen.pending or self._goodbye
+        self._partial_at = time.monotonic() + PARTIAL if held else None
 
     def _text(self, data: bytes) -> None:
         if self._framing.state == STARTING:
             self._said = (self._said + data)[-SAID:]
-            self._look_for_question()
+        elif self._first:
+            self._settle_at = time.monotonic() + SETTLE
         elif not self._switching and not self._hidden:
-            if not self._marked:
-                self._settle_at = time.monotonic() + UNMARKED
-            elif self._framing.unsettled is None:
-                self._settle_at = None
-            self._set_waiting(False)
-            if self._framing.state == READY and self._kind in shells.NOISE:
-                data = data.replace(shells.NOISE[self._kind], b"")
-            if self._echo:
-                self._echo.feed(data)
-            if shown := self._screen.feed(data):
-                self._emit(messages.Output(shown))
+            data = self._goodbye + data
+            self._goodbye = reasons.last_words(data)
+            self._output(data[: len(data) - len(self._goodbye)])
+
+    def _output(self, data: bytes) -> None:
+        if not self._marked:
+            self._settle_at = time.monotonic() + UNMARKED
+        elif self._framing.unsettled is None:
+            self._settle_at = None
+        self._set_waiting(False)
+        if self._echo:
+            self._echo.feed(data)
+        if shown := self._screen.feed(data):
+            self._emit(messages.Output(shown))
+
+    def _say_goodbye(self) -> None:
+        """It was a program's after all."""
+        goodbye, self._goodbye = self._goodbye, b""
+        if goodbye:
+            self._output(goodbye)
 
     def _mark(self, event: Greeting | Prompt | Continuation) -> None:
+        self._say_goodbye()
         if isinstance(event, Greeting):
             self._greet(event)
-        elif isinstance(event, Continuation):
+            return
+        self._marked = True  # it may have been late
+        if isinstance(event, Continuation):
             if event.final and not self._switching:
                 self._unfinished = True
                 self._emit(messages.State("unfinished"))
-        elif self._login_at is not None:
-            self._login_at = None
-            self._said = b""
-            self._emit(messages.Opened(event.directory))
+        elif self._login_at is not None or self._first:
+            self._prompted(event)
         elif self._switching:
             self._switched()
         elif event.final:
             self._end(event)
         else:
             self._settle_at = time.monotonic() + SETTLE
+
+    def _prompted(self, prompt: Prompt) -> None:
+        """The first prompt, or the second where the line that makes it was typed twice."""
+        self._login_at = None
+        if self._inits > 1 and not self._first:
+            self._first = prompt
+            self._settle_at = time.monotonic() + SETTLE
+            return
+        self._first = self._settle_at = None
+        self._said = b""
+        self._emit(messages.Opened(prompt.directory))
 
     def _end(self, prompt: Prompt) -> None:
         self._settle_at = None
@@ -180,18 +209,20 @@ class Session:
 
     # --- login
 
-    def _look_for_question(self) -> None:
-        """A line without an end before the greeting, with echo off or like a question, asks."""
+    def _line(self) -> str:
+        """The line without an end that stands before the greeting, if one does."""
         line = self._said.replace(b"\r", b"\n").rpartition(b"\n")[2]
-        text = printable(line.decode("utf-8", "replace")).strip()
-        if self._asked or self._kind or not text:
-            return
+        return printable(line.decode("utf-8", "replace")).strip()
+
+    def _look_for_question(self) -> None:
+        """Such a line asks when nothing follows and echo is off, or it reads like a question."""
+        text = self._line()
         secret = not self.terminal.echo
-        if not secret and not text.endswith((":", "?")):
+        if self._asked or self._kind or not (secret or text.endswith((":", "?"))):
             return
         if not secret:  # a host key's fingerprint stands in the lines before
-            lines = self._said.decode("utf-8", "replace").splitlines()
-            text = "\n".join(printable(line).strip() for line in lines if line.strip())
+            said = self._said.decode("utf-8", "replace")
+            text = "\n".join(printable(line) for line in reasons.lines(said))
         self._asked = True
         self._login_at = None
         self._emit(messages.Question(text, secret))
@@ -200,6 +231,7 @@ class Session:
         self._said = b""
         self._kind = shells.kind(greeting.shell)
         self._framing.piece = shells.piece(self._kind)
+        self._framing.noise = shells.NOISE.get(self._kind, b"")
         self._system = greeting.system
         if greeting.login != greeting.shell:
             login, shell = printable(greeting.login), printable(greeting.shell)
@@ -237,7 +269,11 @@ class Session:
         now = time.monotonic()
         if self._partial_at is not None and now >= self._partial_at:
             self._partial_at = None
-            self._show_partial()
+            if self._framing.state == STARTING:
+                self._look_for_question()
+            else:
+                self._say_goodbye()
+                self._show_partial()
         if self._settle_at is not None and now >= self._settle_at:
             self._settle_at = None
             self._settle()
@@ -256,7 +292,9 @@ class Session:
             self._set_waiting(True)
 
     def _settle(self) -> None:
-        if prompt := self._framing.settle():
+        if self._first:
+            self._prompted(self._first)
+        elif prompt := self._framing.settle():
             self._end(prompt)
         elif not self._marked and self._framing.state == BUSY:
             self._framing.state = READY
@@ -305,7 +343,7 @@ class Session:
             self._begun = time.monotonic()
 
     def _raw_shown(self, data: bytes) -> bytes:
-        self._last = (self._last + data)[-LAST:]
+        self._last = (self._last + data)[-reasons.LAST :]
         shown = bytearray()
         for event in self._framing.feed(data):
             if isinstance(event, Text):
@@ -365,11 +403,10 @@ class Session:
             self._emit(messages.Output(rest))
         status = self.terminal.reap()
         begun = self._framing.state != STARTING
-        said = (self._last if begun else self._said).decode("utf-8", "replace")
         if not begun:
-            kind, text = reasons.reason(said)
+            kind, text = reasons.reason(self._said.decode("utf-8", "replace"))
         elif status == 255:
-            kind, text = reasons.lost(said)
+            kind, text = reasons.lost(self._last)
         else:
             kind, text = "ended", f"logged out (exit {status})"
         if not text and status == 255:

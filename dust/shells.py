@@ -4,7 +4,7 @@ Everything is typed as one line, so that it arrives whole whatever the terminal 
 Marks are spelled with printf's or the prompt's own escapes: an echo of the line is no mark.
 The line defines two functions, which are all that is typed later: `__dl` makes the shell one for
 lines (marks for prompts, no editing, no echo, no pager), `__dr` gives its user's shell back for
-raw mode, with the mark before the prompt.
+raw mode, with the mark before the prompt. Either may come twice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ _BOOTSTRAP = (
     "exec sh -c '"
     "stty -echo; s=${SHELL:-/bin/sh}; l=$s; "
     "case $s in */fish) s=$(command -v bash || command -v sh);; esac; "
-    'printf "\\033]7770;%s;H;%s;%s;%s\\007" NONCE "$l" "$s" "$(uname -s)"; '
+    "o=; if [ -e /proc/version ]; then o=Linux; fi; "  # uname would be a process more
+    'printf "\\033]7770;%s;H;%s;%s;%s\\007" NONCE "$l" "$s" "$o"; '
     "case $l in "
     '*/fish) exec "$l" -l -c "exec $s";; '
     '*sh) exec "$l" -l;; '
@@ -29,21 +30,22 @@ _NO_PAGER = 'if [ "${__dg-}" ]; then unset PAGER; __dg=; fi; '
 # PROMPT_COMMAND puts the mark back where a command has changed PS1: an activated environment, a
 # sourced .bashrc. That may set PROMPT_COMMAND too, which is the first element of what is an array
 # here; before bash 5.1 only that one counts. __dh keeps what is typed here out of the user's
-# history.
+# history. At first the echo is off already.
 _BASH = (
-    " __dm() { local s=$?; printf '\\033]7770;NONCE;P;%s;%s\\007' $s \"$PWD\"; return $s; }; "
+    " __du='\\e]7770;NONCE;'; "
+    "__dm() { local s=$?; printf \"${__du}P;%s;%s\\a\" $s \"$PWD\"; return $s; }; "
     "__dh() { [[ $(HISTTIMEFORMAT= history 1) != *__d[hlr]* ]] || history -d -1; } 2>/dev/null; "
-    "__dl() { __d0=${PS0-} __d1=$PS1 __d2=$PS2 __do=:$SHELLOPTS: __dc=(\"${PROMPT_COMMAND[@]-}\"); "
+    "__dl() { if [ -z \"${__dz-}\" ]; then __dz=1; __d0=${PS0-} __d1=$PS1 __d2=$PS2 "
+    "__do=:$SHELLOPTS: __dc=(\"${PROMPT_COMMAND[@]-}\"); fi; "
     "__dc[0]=${__dc[0]#__dm}; __dc[0]=${__dc[0]#; }; unset PROMPT_COMMAND; "
-    "__dp='\\e]7770;NONCE;P;$?;$PWD\\a' __dq='\\e]7770;NONCE;C;$?\\a'; "
-    "PS0='\\e]7770;NONCE;S\\a' PS1=$__dp PS2=$__dq; "
+    "__dp=$__du'P;$?;$PWD\\a' __dq=$__du'C;$?\\a' PS0=$__du'S\\a'; PS1=$__dp PS2=$__dq; "
     "__dx='PS1=$__dp PS2=$__dq; export -n PS1 PS2'; PROMPT_COMMAND=(\"$__dx\" \"$__dx\"); "
-    "set +o emacs +o vi; " + _PAGER + "stty -echo; __dh; }; "
-    "__dr() { PS0=$__d0 PS1=$__d1 PS2=$__d2; unset PROMPT_COMMAND; "
+    "set +o emacs +o vi; " + _PAGER + "${1-stty -echo}; __dh; }; "
+    "__dr() { __dz= PS0=$__d0 PS1=$__d1 PS2=$__d2; unset PROMPT_COMMAND; "
     "PROMPT_COMMAND=(\"${__dc[@]}\"); PROMPT_COMMAND[0]=\"__dm${__dc[0]:+; ${__dc[0]}}\"; "
     "case $__do in *:vi:*) set -o vi;; *:emacs:*) set -o emacs;; esac; " + _NO_PAGER
     + "stty echo; __dh; }; "
-    "shopt -s promptvars; export -n PS1 PS2; __dl"
+    "shopt -s promptvars; export -n PS1 PS2; __dl :"
 )  # fmt: skip
 
 _ZSH = (
@@ -51,11 +53,11 @@ _ZSH = (
     "__dp() { PS1=$'%{\\e]7770;NONCE;P;%?;'${PWD//\\%/%%}$'\\a%}'; "
     "PS2=$'%{\\e]7770;NONCE;C;%?\\a%}' RPS1=; typeset -g +x PS1 PS2; }; "
     "__ds() { printf '\\033]7770;NONCE;S\\007'; }; "
-    "__dl() { typeset -ga precmd_functions preexec_functions; "
+    "__dl() { if [ -z \"${__dz-}\" ]; then __dz=1; typeset -ga precmd_functions preexec_functions; "
     "__d1=$PS1 __d2=$PS2 __d3=${RPS1-} __dc=(${precmd_functions:#__dm}) "
-    "__dx=($preexec_functions); unsetopt zle prompt_sp prompt_cr; "
+    "__dx=($preexec_functions); fi; unsetopt zle prompt_sp prompt_cr; "
     "precmd_functions=(__dp) preexec_functions=(__ds); __dp; " + _PAGER + "stty -echo; }; "
-    "__dr() { PS1=$__d1 PS2=$__d2 RPS1=$__d3 precmd_functions=(__dm $__dc) "
+    "__dr() { __dz= PS1=$__d1 PS2=$__d2 RPS1=$__d3 precmd_functions=(__dm $__dc) "
     "preexec_functions=($__dx); setopt zle prompt_sp prompt_cr; " + _NO_PAGER + "stty echo; }; "
     "setopt interactive_comments prompt_percent; __dl"
 )  # fmt: skip
@@ -66,11 +68,12 @@ _ZSH = (
 _SH = (
     " __du=$(printf '\\033]7770;NONCE;') __db=$(printf '\\007'); "
     "__dk=$(printf 'OPEN')\"${__du}P;\"'$?;$PWD'\"$__db\"$(printf 'SHUT'); "
-    "__dl() { __d1=${PS1#\"$__dk\"} __d2=$PS2 __do=$(set +o); "
+    "__dl() { if [ -z \"${__dz-}\" ]; then __dz=1; "
+    "__d1=${PS1#\"$__dk\"} __d2=$PS2 __do=$(set +o); fi; "
     "PS1=\"${__du}P;\"'$?;$PWD'\"$__db\" PS2=\"${__du}C;\"'$?'\"$__db\"; "
     "for __o in emacs vi gmacs; do (set +o $__o) && set +o $__o; done; " + _PAGER
     + "stty -echo; } 2>/dev/null; "
-    "__dr() { PS1=$__dk$__d1 PS2=$__d2; "
+    "__dr() { __dz= PS1=$__dk$__d1 PS2=$__d2; "
     "case $__do in *-o\\ vi*) set -o vi;; *-o\\ emacs*) set -o emacs;; esac; "
     + _NO_PAGER + "stty echo; } 2>/dev/null; __dl"
 )  # fmt: skip
@@ -87,7 +90,7 @@ _CSH_RAW = (
     'set prompt="%{\\033]7770;NONCE;P;%?;%/\\007%}$__d1:q" prompt2="$__d2:q"; set edit; stty echo'
 )
 _CSH = (
-    f' set __d1="$prompt:q" __d2="$prompt2:q"; alias __dl \'{_CSH_LINES}\'; '
+    f' if ( ! $?__d1 ) set __d1="$prompt:q" __d2="$prompt2:q"; alias __dl \'{_CSH_LINES}\'; '
     f"alias __dr '{_CSH_RAW}'; unset autologout; "
     # Without a locale it hangs at the first letter beyond ASCII.
     "if ( ! $?LC_ALL && ! $?LC_CTYPE && ! $?LANG ) setenv LC_CTYPE C.UTF-8; " + _CSH_LINES

@@ -21,7 +21,6 @@ DEFAULTS: Mapping[str, str] = {
     "ConnectTimeout": "15",
     "ServerAliveInterval": "5",
     "ServerAliveCountMax": "3",
-    "LogLevel": "ERROR",
 }
 
 # RemoteCommand and forwardings of the user's would clash with the session's own command and with

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pexpect
 
@@ -62,7 +63,7 @@ class LocalShell:
             "PATH": os.environ["PATH"],
             "LC_ALL": "C.UTF-8",
         }
-        self._child = pexpect.spawn(
+        self._child: Any = pexpect.spawn(
             parser,
             ["-c", shells.bootstrap(NONCE)],
             env=environment,

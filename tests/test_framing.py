@@ -50,7 +50,9 @@ def merged(events: Iterable[Event]) -> list[Event]:
     result: list[Event] = []
     for event in events:
         if isinstance(event, Text) and result and isinstance(result[-1], Text):
-            event = Text(result.pop()[0] + event.data)  # type: ignore[operator]
+            before = result.pop()
+            assert isinstance(before, Text)
+            event = Text(before.data + event.data)
         result.append(event)
     return result
 
@@ -377,6 +379,32 @@ def test_a_shell_that_reads_in_pieces_prompts_within_the_line(size: int, prompts
     assert list(framing.feed(mark() * prompts)) == []
     assert framing.state == BUSY
     assert list(framing.feed(mark(status="7"))) == [Prompt(7, b"/", True)]
+
+
+NOISE = b'\r\nUse "exit" to leave shell.\r\n'
+
+
+def test_a_prompt_that_the_shell_brings_about_itself_ends_nothing() -> None:
+    framing = ready()
+    framing.noise = NOISE
+    assert list(framing.feed(b"late\r\n" + NOISE + mark())) == [Text(b"late\r\n")]
+    assert framing.state == READY
+    framing.submit(b"(exit 4)")
+    assert list(framing.feed(NOISE)) == []
+    assert list(framing.feed(mark())) == []
+    assert framing.state == BUSY
+    assert list(framing.feed(mark(status="4"))) == [Prompt(4, b"/", True)]
+
+
+def test_the_same_words_amid_other_output_are_output() -> None:
+    framing = ready()
+    framing.noise = NOISE
+    framing.submit(b"cat file")
+    data = NOISE + b"and more\r\n"
+    assert merged(framing.feed(data + mark())) == [Text(data), Prompt(0, b"/", True)]
+    other = ready()
+    other.submit(b"cat file")
+    assert merged(other.feed(NOISE + mark())) == [Text(NOISE), Prompt(0, b"/", True)]
 
 
 def test_pieces_of_a_long_line_that_a_program_reads_are_not_waited_for_long() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dust.reasons import lost, overloaded, reason
+from dust.reasons import last_words, lost, overloaded, reason
 
 CHANGED = """\
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\r
@@ -85,6 +85,7 @@ def test_a_failed_proxy_is_told_by_its_own_words() -> None:
         "\r\n \r\n",
         "Warning: Permanently added 'n1' (ED25519) to the list of known hosts.\r\n",
         "Connection to n1 closed.\r\n",
+        "Shared connection to n1 closed.\r\n",
         "*** System restart required ***\r\n",
         "debug1: Connection refused by policy\r\n",
     ],
@@ -125,7 +126,7 @@ def test_only_a_busy_server_is_tried_again(line: str, again: bool) -> None:
 )
 def test_a_live_connection_ends_in_the_words_of_ssh(printed: str, kind: str) -> None:
     line = printed.split("\r\n")[0]
-    assert lost("some output\r\n" + printed) == (kind, line)
+    assert lost(b"some output\r\n$ " + printed.encode()) == (kind, line)
 
 
 @pytest.mark.parametrize(
@@ -140,12 +141,33 @@ def test_a_live_connection_ends_in_the_words_of_ssh(printed: str, kind: str) -> 
     ],
 )
 def test_output_of_programs_is_no_reason(printed: str) -> None:
-    assert lost(printed) == ("dropped", "the connection was lost")
+    assert lost(printed.encode()) == ("dropped", "the connection was lost")
+
+
+@pytest.mark.parametrize(
+    ("printed", "words"),
+    [
+        (b"logout\r\nConnection to 10.0.0.9 closed.\r\n", b"Connection to 10.0.0.9 closed.\r\n"),
+        (b"Shared connection to n1 closed.\r\r\n", b"Shared connection to n1 closed.\r\r\n"),
+        (b"x\r\nTimeout, server n1 not responding.\r\n", b"Timeout, server n1 not responding.\r\n"),
+        (
+            b"Connection to n1 closed by remote host.\r\nConnection to n1 closed.\r\n",
+            b"Connection to n1 closed by remote host.\r\nConnection to n1 closed.\r\n",
+        ),
+        (b"client_loop: send disconnect: Broken pipe\n",) * 2,
+        (b"Connection to n1 closed.\r\n$ ", b""),
+        (b"Connection to n1 closed.", b""),
+        (b"the shop is closed.\r\n", b""),
+        (b"", b""),
+    ],
+)
+def test_the_last_words_of_ssh_are_known_at_the_end_only(printed: bytes, words: bytes) -> None:
+    assert last_words(printed) == words
 
 
 @given(st.text())
 def test_whatever_is_said_gives_a_kind_and_one_line(said: str) -> None:
-    for kind, text in (reason(said), lost(said)):
+    for kind, text in (reason(said), lost(said.encode())):
         assert kind
         assert "\n" not in text
         assert "\r" not in text
@@ -163,7 +185,7 @@ def listener() -> Iterator[socket.socket]:
 
 
 def said_by_ssh(port: int, *options: str, host: str = "127.0.0.1") -> str:
-    words = ["ssh", "-F", "none", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", *options]
+    words = ["ssh", "-F", "none", "-o", "BatchMode=yes", *options]
     words += ["-p", str(port), "--", host, "true"]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.returncode == 255

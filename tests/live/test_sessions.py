@@ -15,7 +15,7 @@ import pytest
 
 from dust.backends.local import LocalBackend
 from dust.node import Node
-from live.driver import CONFIG, children, driving, nodes
+from live.driver import CONFIG, PATIENCE, children, driving, gone, nodes, started
 
 GOOD = ("good1", "good2", "good3")
 QUICK = CONFIG + "ServerAliveInterval 1\nServerAliveCountMax 2\n"
@@ -102,7 +102,7 @@ def test_every_failure_is_told_apart_and_disturbs_no_other_node(
 ) -> None:
     every = [*failing.values(), *named(backend, *GOOD)]
     config = CONFIG + "ConnectTimeout 1\n"
-    with driving(every, tmp_path / "d", config=config, fanout=2, connect_timeout=5) as driver:
+    with driving(every, tmp_path / "d", config=config, fanout=2, connect_timeout=2) as driver:
         run = driver.start("echo ready")
         driver.state("ready", *GOOD)
         driver.until(lambda: run.done)
@@ -219,12 +219,14 @@ def test_close_ends_a_session_and_what_runs_in_it(backend: LocalBackend, tmp_pat
         run = driver.start("sh -c 'echo $$; exec sleep 600'")
         driver.printed("\n")
         pid = int(driver.events.printed["good1"])
+        begun = started(pid)
+        assert begun
         assert driver.coordinator.close([node]) == [node]
         assert run.done
         assert driver.link("good1").reason == "closed"
         assert driver.coordinator.close([node]) == []
         assert driver.events.notes["good1"] == []  # nobody needs to be told
-        driver.until(lambda: not Path(f"/proc/{pid}").exists(), "the end of the program")
+        assert not gone({pid: begun}, PATIENCE)
 
 
 def test_a_line_sent_while_connecting_runs_when_ready(

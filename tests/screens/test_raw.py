@@ -126,6 +126,22 @@ def test_less_and_top(raw: Screen) -> None:
     raw.wait_for("bye 2")
 
 
+def test_tmux_within(raw: Screen, tmp_path: Path) -> None:
+    raw.line(f"tmux -S {tmp_path}/socket -f /dev/null new-session 'PS1=in-tmux% exec dash'")
+    raw.wait_for("in-tmux%")
+    raw.line("echo sum $((40+2))")
+    raw.wait_for("sum 42")
+    raw.send(CTRL_C3)
+    raw.wait_for("1 busy$")
+    raw.forget()
+    raw.line("@worker1")
+    raw.wait_for("sum 42")
+    raw.line("exit")
+    raw.wait_for("[exited]")
+    raw.line("echo out")
+    raw.wait_for("\nout")
+
+
 def test_one_ctrl_c_reaches_the_program(raw: Screen) -> None:
     raw.line("sleep 1000")
     raw.wait_for("sleep 1000")
