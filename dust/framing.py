@@ -49,7 +49,7 @@ class Text(NamedTuple):
 
 
 class Greeting(NamedTuple):
-    """The bootstrap ran: the login shell, the shell that starts, `Linux` where that is the system."""
+    """The bootstrap ran: the login shell, the shell that starts, `Linux` where it is that."""
 
     login: str
     shell: str
@@ -155,10 +155,9 @@ class Framing:
         return prompt._replace(final=True)
 
     def _text(self, data: bytes) -> Text | None:
-        if self.noise:
-            self._noisy = data.endswith(self.noise)
-            if self._noisy:
-                data = data[: -len(self.noise)]
+        if self.noise and self.noise in data:
+            self._noisy = True
+            data = data.replace(self.noise, b"")
         if self.unsettled and _CONTROL.sub(b"", data).strip():
             self.unsettled = None  # the shell went on with a line typed ahead
         return Text(data) if data else None

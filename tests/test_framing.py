@@ -396,15 +396,19 @@ def test_a_prompt_that_the_shell_brings_about_itself_ends_nothing() -> None:
     assert list(framing.feed(mark(status="4"))) == [Prompt(4, b"/", True)]
 
 
-def test_the_same_words_amid_other_output_are_output() -> None:
+def test_what_the_shell_says_of_a_job_before_such_a_prompt_is_output() -> None:
     framing = ready()
     framing.noise = NOISE
+    framing.submit(b"(exit 4)")
+    said = b"late\r\n" + NOISE + b"[1]+  Done  sleep\r\n" + mark()
+    assert list(framing.feed(said)) == [Text(b"late\r\n[1]+  Done  sleep\r\n")]
+    assert list(framing.feed(mark(status="4"))) == [Prompt(4, b"/", True)]
+
+
+def test_in_other_shells_the_same_words_are_output() -> None:
+    framing = ready()
     framing.submit(b"cat file")
-    data = NOISE + b"and more\r\n"
-    assert merged(framing.feed(data + mark())) == [Text(data), Prompt(0, b"/", True)]
-    other = ready()
-    other.submit(b"cat file")
-    assert merged(other.feed(NOISE + mark())) == [Text(NOISE), Prompt(0, b"/", True)]
+    assert merged(framing.feed(NOISE + mark())) == [Text(NOISE), Prompt(0, b"/", True)]
 
 
 def test_pieces_of_a_long_line_that_a_program_reads_are_not_waited_for_long() -> None:
