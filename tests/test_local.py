@@ -198,7 +198,12 @@ def test_an_ordinary_user_has_nodes_too() -> None:
         words[0] = _readable_python(user)
         process = subprocess.Popen(
             words,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": name, "HOME": name},
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": name,
+                "HOME": name,
+                "PYTHONUNBUFFERED": "1",
+            },
             cwd=name,
             user=user,
             group="nogroup" if user else None,
