@@ -17,10 +17,11 @@ from dust import config, lines, ssh
 from dust.backend import Backend
 from dust.cluster import Cluster
 from dust.config import Settings
-from dust.coordinator import CONNECTING, WAITING, Coordinator
+from dust.coordinator import Coordinator
 from dust.display import Display
 from dust.errors import ConfigError
 from dust.groups import Groups
+from dust.link import CONNECTING, WAITING
 from dust.node import Node
 from dust.printer import OutputClosed, Printer
 from dust.questions import Question

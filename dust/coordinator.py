@@ -14,65 +14,16 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from dust import messages, reasons
 from dust.errors import SessionError
+from dust.link import BUSY, CONNECTING, DOWN, LIVE, READY, Events, Link
 from dust.node import Node
-from dust.run import FAILED, NOT_SENT, RUNNING, TIMEOUT, UNREACHABLE, Result, Run
+from dust.run import FAILED, NOT_SENT, RUNNING, TIMEOUT, UNREACHABLE, Run
 from dust.spawning import Zygote
 
-#: States of a session, as people see them. `unfinished`: the shell waits for the rest of a line.
-CONNECTING, READY, BUSY, WAITING, UNFINISHED, DOWN = (
-    "connecting", "ready", "busy", "waiting", "unfinished", "down",
-)  # fmt: skip
-LIVE = frozenset({READY, BUSY, WAITING, UNFINISHED})
 #: Most bytes taken from one worker in one turn, so that none starves the others.
 _TURN = 1 << 18
-
-
-class Events(Protocol):
-    """Who is told what happens. Nothing here may block for long or raise."""
-
-    def output(self, link: Link, data: bytes) -> None:
-        """A session printed this: filtered lines, or a piece of a line."""
-
-    def ended(self, run: Run, result: Result) -> None:
-        """A run's part on one node has ended; the run as a whole when `run.done`."""
-
-    def changed(self, link: Link) -> None:
-        """A session's state changed."""
-
-    def note(self, link: Link, text: str) -> None:
-        """Something to know about a session, such as why it is down."""
-
-    def question(self, link: Link, text: str, secret: bool) -> None:
-        """ssh asks; `Coordinator.answer` answers."""
-
-    def turned(self) -> None:
-        """A turn of the loop is over: time to print."""
-
-
-@dataclass(eq=False)
-class Link:
-    """The coordinator's end of one session."""
-
-    node: Node
-    state: str = CONNECTING
-    reason: str = ""
-    directory: bytes = b""
-    last_line: bytes = b""
-    runs: list[Run] = field(default_factory=list)
-    queue: deque[tuple[Run, bytes]] = field(default_factory=deque)
-    attached: bool = False
-    _pipe: socket.socket | None = None
-    _decoder: messages.Decoder = field(default_factory=messages.Decoder)
-    _out: bytearray = field(default_factory=bytearray)
-    _tries: int = 0
-    _begun: float = 0.0
-    _opened: bool = False
-    _silent: bool = False
 
 
 class Coordinator:
@@ -171,7 +122,7 @@ class Coordinator:
             link = self.links.get(node.id)
             if link is not None and link.state != DOWN:
                 self._send(link, messages.encode(messages.Close()))
-                link._silent = True
+                link.silent = True
                 self._down(link, "ended", why)
                 closed.append(node)
         return closed
@@ -193,12 +144,12 @@ class Coordinator:
         """Hand the user's terminal to a live session; `link.attached` until it comes back."""
         link.attached = True
         frame = messages.encode(messages.Attach(rows, columns))
-        assert link._pipe is not None
+        assert link.pipe is not None
         self._flush(link)
-        link._pipe.setblocking(True)
-        socket.send_fds(link._pipe, [bytes(link._out) + frame], list(tty))
-        link._out.clear()
-        link._pipe.setblocking(False)
+        link.pipe.setblocking(True)
+        socket.send_fds(link.pipe, [bytes(link.out) + frame], list(tty))
+        link.out.clear()
+        link.pipe.setblocking(False)
 
     def resize(self, link: Link, rows: int, columns: int) -> None:
         """Tell an attached session its terminal's size."""
@@ -227,12 +178,12 @@ class Coordinator:
                 continue
             if mask & selectors.EVENT_WRITE:
                 self._flush(link)
-            if mask & selectors.EVENT_READ and link._pipe is not None:
+            if mask & selectors.EVENT_READ and link.pipe is not None:
                 self._receive(link)
         now = time.monotonic()
         while self._later and self._later[0][0] <= now:
             _, _, link = heapq.heappop(self._later)
-            if link.state == CONNECTING and link._pipe is None:
+            if link.state == CONNECTING and link.pipe is None:
                 self._wanted.append(link)
         self._launch()
         self._events.turned()
@@ -274,13 +225,13 @@ class Coordinator:
             return
         self._held = held
         for link in self.links.values():
-            if link._pipe is not None and not link.attached:
+            if link.pipe is not None and not link.attached:
                 self._watch(link)
 
     def shutdown(self) -> None:
         """End every session and every process that this coordinator began."""
         for link in self.links.values():
-            if link._pipe is not None:
+            if link.pipe is not None:
                 self._send(link, messages.encode(messages.Close()))
                 self._hang_up(link)
             link.state = DOWN
@@ -291,7 +242,7 @@ class Coordinator:
     # --- opening
 
     def _want(self, node: Node, old: Link | None) -> None:
-        link = Link(node, _begun=time.monotonic(), directory=old.directory if old else b"")
+        link = Link(node, begun=time.monotonic(), directory=old.directory if old else b"")
         self.links[node.id] = link
         self._wanted.append(link)
         self._events.changed(link)
@@ -310,7 +261,7 @@ class Coordinator:
                 self._down(link, "ended", str(error))
                 continue
             ours.setblocking(False)
-            link._pipe, link._decoder, link._out = ours, messages.Decoder(), bytearray()
+            link.pipe, link.decoder, link.out = ours, messages.Decoder(), bytearray()
             self._connecting.add(link)
             self._selector.register(ours, selectors.EVENT_READ, link)
             self._send(link, opening)
@@ -349,11 +300,11 @@ class Coordinator:
         self._send(link, frame)
 
     def _send(self, link: Link, frame: bytes) -> None:
-        if link._pipe is None:
+        if link.pipe is None:
             return
-        if not link._out:
+        if not link.out:
             try:
-                sent = link._pipe.send(frame)
+                sent = link.pipe.send(frame)
             except BlockingIOError:
                 sent = 0
             except OSError:
@@ -361,39 +312,39 @@ class Coordinator:
             if sent == len(frame):
                 return
             frame = frame[sent:]
-        link._out += frame
+        link.out += frame
         self._watch(link)
 
     def _flush(self, link: Link) -> None:
-        while link._out and link._pipe is not None:
+        while link.out and link.pipe is not None:
             try:
-                del link._out[: link._pipe.send(link._out)]
+                del link.out[: link.pipe.send(link.out)]
             except BlockingIOError:
                 return
             except OSError:
-                link._out.clear()
+                link.out.clear()
         self._watch(link)
 
     def _watch(self, link: Link) -> None:
-        if link._pipe is None:
+        if link.pipe is None:
             return
         held = self._held and not link.attached and link.state != CONNECTING
-        mask = (0 if held else selectors.EVENT_READ) | (selectors.EVENT_WRITE if link._out else 0)
-        registered = self._selector.get_map().get(link._pipe)
+        mask = (0 if held else selectors.EVENT_READ) | (selectors.EVENT_WRITE if link.out else 0)
+        registered = self._selector.get_map().get(link.pipe)
         if registered is None:
             if mask:
-                self._selector.register(link._pipe, mask, link)
+                self._selector.register(link.pipe, mask, link)
         elif not mask:
-            self._selector.unregister(link._pipe)
+            self._selector.unregister(link.pipe)
         elif registered.events != mask:
-            self._selector.modify(link._pipe, mask, link)
+            self._selector.modify(link.pipe, mask, link)
 
     # --- receiving
 
     def _receive(self, link: Link) -> None:
-        assert link._pipe is not None
+        assert link.pipe is not None
         try:
-            data = link._pipe.recv(_TURN)
+            data = link.pipe.recv(_TURN)
         except BlockingIOError:
             return
         except OSError:
@@ -402,7 +353,7 @@ class Coordinator:
             self._down(link, "dropped", "its worker ended")
             return
         try:
-            received = link._decoder.feed(data)
+            received = link.decoder.feed(data)
         except (ValueError, json.JSONDecodeError):
             self._down(link, "dropped", "its worker sent no frame")
             return
@@ -423,7 +374,7 @@ class Coordinator:
                 self._next(link)
         elif isinstance(message, messages.Opened):
             link.directory = message.directory or link.directory
-            link._opened = True
+            link.opened = True
             self._connecting.discard(link)
             self._set_state(link, READY)
             self._next(link)
@@ -465,11 +416,11 @@ class Coordinator:
             self._next(link)
 
     def _lost(self, link: Link, lost: messages.Lost) -> None:
-        again = not link._opened and reasons.overloaded(lost.text)
-        if again and time.monotonic() < link._begun + self.connect_timeout:
+        again = not link.opened and reasons.overloaded(lost.text)
+        if again and time.monotonic() < link.begun + self.connect_timeout:
             self._hang_up(link)
-            link._tries += 1
-            pause = min(4.0, 0.25 * 2**link._tries) * (0.5 + os.urandom(1)[0] / 512)
+            link.tries += 1
+            pause = min(4.0, 0.25 * 2**link.tries) * (0.5 + os.urandom(1)[0] / 512)
             heapq.heappush(self._later, (time.monotonic() + pause, id(link), link))
             return
         if lost.kind == "ended" and link.runs and lost.status >= 0:
@@ -487,13 +438,13 @@ class Coordinator:
         self._hang_up(link)
         link.reason = text if kind in ("ended", "dropped") else f"{kind}: {text}"
         link.attached = False
-        state = TIMEOUT if kind == "timed out" and link._opened else UNREACHABLE
+        state = TIMEOUT if kind == "timed out" and link.opened else UNREACHABLE
         runs, link.runs = link.runs, []
         queued, link.queue = [run for run, _ in link.queue], deque()
         self._set_state(link, DOWN)
         for run in dict.fromkeys(runs + queued):
-            self._finish(link, run, state if not link._opened else FAILED, link.reason)
-        if not link._silent:
+            self._finish(link, run, state if not link.opened else FAILED, link.reason)
+        if not link.silent:
             self._events.note(link, link.reason)
 
     def _finish(self, link: Link, run: Run, state: str, why: str) -> None:
@@ -505,11 +456,11 @@ class Coordinator:
 
     def _hang_up(self, link: Link) -> None:
         self._connecting.discard(link)
-        if link._pipe is not None:
-            if self._selector.get_map().get(link._pipe) is not None:
-                self._selector.unregister(link._pipe)
-            link._pipe.close()
-            link._pipe = None
+        if link.pipe is not None:
+            if self._selector.get_map().get(link.pipe) is not None:
+                self._selector.unregister(link.pipe)
+            link.pipe.close()
+            link.pipe = None
 
     def _set_state(self, link: Link, state: str) -> None:
         if link.state != state:

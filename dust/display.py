@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dust.coordinator import CONNECTING, WAITING, Coordinator, Link
+from dust.coordinator import Coordinator
+from dust.link import CONNECTING, WAITING, Link
 from dust.nodeset import fold
 from dust.printer import Printer
 from dust.questions import Questions

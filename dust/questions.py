@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dust.coordinator import CONNECTING, Coordinator, Link
+from dust.coordinator import Coordinator
+from dust.link import CONNECTING, Link
 from dust.nodeset import fold
 
 _HOST = re.compile(r"@\S+?'s password")

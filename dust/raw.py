@@ -9,8 +9,8 @@ import termios
 from collections.abc import Iterator
 
 from dust.context import Context
-from dust.coordinator import CONNECTING, LIVE
 from dust.errors import SessionError, UsageError
+from dust.link import CONNECTING, LIVE
 from dust.node import Node
 
 #: Puts right what a full-screen program may leave behind when its session breaks: alternate

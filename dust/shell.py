@@ -14,8 +14,8 @@ from difflib import get_close_matches
 from dust import config, lines
 from dust.command import HelpRequested
 from dust.context import Context, Interrupted
-from dust.coordinator import LIVE, READY, WAITING
 from dust.errors import DustError, UsageError
+from dust.link import LIVE, READY, WAITING
 from dust.node import Node
 from dust.printer import OutputClosed
 from dust.run import Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dust.command import Dust, Node, UsageError, command
-from dust.coordinator import BUSY, DOWN, READY, UNFINISHED, WAITING
+from dust.link import BUSY, DOWN, READY, UNFINISHED, WAITING
 
 _RUNNING = (BUSY, WAITING, UNFINISHED)
 

@@ -13,7 +13,7 @@ from dust.backend import Change
 from dust.cluster import Cluster
 from dust.command import Command, Result
 from dust.config import Settings
-from dust.coordinator import DOWN, LIVE, Link
+from dust.link import DOWN, LIVE, Link
 from dust.node import Node
 from dust.registry import Registry
 from dust.run import Run

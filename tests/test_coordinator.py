@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from dust import coordinator as module
-from dust.coordinator import Coordinator, Link
+from dust.coordinator import Coordinator
 from dust.errors import SessionError
+from dust.link import Link
 from dust.messages import (
     Answer,
     Close,

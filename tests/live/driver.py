@@ -14,7 +14,8 @@ import pytest
 from dust import ssh
 from dust.backends import local
 from dust.backends.local import LocalBackend
-from dust.coordinator import Coordinator, Link
+from dust.coordinator import Coordinator
+from dust.link import Link
 from dust.node import Node
 from dust.run import Result, Run
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dust.backends.local import LocalBackend
-from dust.coordinator import Link
+from dust.link import Link
 from dust.run import Run
 from live.driver import Driver, children, driving, nodes
 

@@ -1,0 +1,61 @@
+"""The coordinator's end of one session, its states, and who is told what happens to it."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dust import messages
+from dust.node import Node
+from dust.run import Result, Run
+
+#: States of a session, as people see them. `unfinished`: the shell waits for the rest of a line.
+CONNECTING, READY, BUSY, WAITING, UNFINISHED, DOWN = (
+    "connecting", "ready", "busy", "waiting", "unfinished", "down",
+)  # fmt: skip
+LIVE = frozenset({READY, BUSY, WAITING, UNFINISHED})
+
+
+class Events(Protocol):
+    """Who is told what happens. Nothing here may block for long or raise."""
+
+    def output(self, link: Link, data: bytes) -> None:
+        """A session printed this: filtered lines, or a piece of a line."""
+
+    def ended(self, run: Run, result: Result) -> None:
+        """A run's part on one node has ended; the run as a whole when `run.done`."""
+
+    def changed(self, link: Link) -> None:
+        """A session's state changed."""
+
+    def note(self, link: Link, text: str) -> None:
+        """Something to know about a session, such as why it is down."""
+
+    def question(self, link: Link, text: str, secret: bool) -> None:
+        """ssh asks; `Coordinator.answer` answers."""
+
+    def turned(self) -> None:
+        """A turn of the loop is over: time to print."""
+
+
+@dataclass(eq=False)
+class Link:
+    """One session. What stands first is for everybody, the rest for the coordinator."""
+
+    node: Node
+    state: str = CONNECTING
+    reason: str = ""
+    directory: bytes = b""
+    last_line: bytes = b""
+    runs: list[Run] = field(default_factory=list)
+    queue: deque[tuple[Run, bytes]] = field(default_factory=deque)
+    attached: bool = False
+    pipe: socket.socket | None = None
+    decoder: messages.Decoder = field(default_factory=messages.Decoder)
+    out: bytearray = field(default_factory=bytearray)
+    tries: int = 0
+    begun: float = 0.0
+    opened: bool = False
+    silent: bool = False
