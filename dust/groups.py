@@ -172,7 +172,7 @@ class Groups:
     def _read(self) -> None:
         folders = _places() if self._folders is None else self._folders
         files = [folder / "groups.conf" for folder in folders]
-        found = [path for path in files if path.is_file()]
+        found = [path for path in files if os.path.isfile(path)]  # False where it may not look
         if not found:
             raise TargetError(
                 "there are no node groups: no groups.conf of ClusterShell in "
@@ -184,7 +184,8 @@ class Groups:
         sources: list[_Source] = []
         for folder in _listed(conf, "groupsdir", home) or _listed(conf, "confdir", home):
             for path in sorted(folder.glob("*.conf")):
-                sources += _sections(_parsed([path]), folder)
+                if os.access(path, os.R_OK):  # others' sources are left out, as ClusterShell does
+                    sources += _sections(_parsed([path]), folder)
         for folder in _listed(conf, "autodir", home):
             for path in sorted(folder.glob("*.yaml")):
                 sources += _mappings(path)

@@ -1,7 +1,7 @@
 """Numbered names in short: `worker[1-3,7],master`. Pure.
 
 A range is a list of numbers and spans with steps: `[1-3,7]`, `[01-20]`, `[0-10/2,15]`. A leading
-zero pads: `[01-20]` stands for 01 to 20, `[1-20]` for 1 to 20.
+zero pads: `[01-20]` stands for 01 to 20, `[1-20]` for 1 to 20. Quotes keep a name as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ from dust.errors import TargetError
 MOST = 100_000
 _SPAN = re.compile(r"(\d+)(?:-(\d+)(?:/(\d+))?)?")
 _DIGITS = re.compile(r"\d+")
-_PART = re.compile(r"\[([^\]]*)\]|([^\[\]]+)|[\[\]]")
+_PART = re.compile(
+    r"""\[(?P<range>[^\]]*)\]|(?P<text>[^\[\]'"]+)|(?P<quote>['"])(?P<quoted>.*?)(?P=quote)|.""",
+    re.S,
+)
+#: What `expand` would not take for a part of a name.
+_ODD = re.compile(r"""[\[\],'"]""")
 #: Most digits in a number: what is longer is no count of machines.
 LONGEST = 12
 #: Characters that as many names may have on average.
@@ -69,12 +74,12 @@ def expand(pattern: str) -> list[str]:
         parts: list[list[str]] = []
         total = 1
         for match in _PART.finditer(item):
-            if match[2] is not None:
-                parts.append([match[2]])
+            if match["text"] or match["quote"]:
+                parts.append([match["text"] or match["quoted"]])
                 continue
-            if match[1] is None:
-                raise TargetError(f"{pattern}: a bracket has no partner")
-            spans = numbers(match[1])
+            if match["range"] is None:
+                raise TargetError(f"{pattern}: a bracket or a quote has no partner")
+            spans = numbers(match["range"])
             total *= count(spans)
             if made + total > MOST:
                 raise TargetError(f"{pattern}: more than {MOST:,} names")
@@ -88,10 +93,12 @@ def expand(pattern: str) -> list[str]:
 
 
 def split(pattern: str) -> list[str]:
-    """The items of a list, split at commas outside brackets; empty ones left out."""
-    items, depth, start = [], 0, 0
+    """The items of a list, split at commas outside brackets and quotes; empty ones left out."""
+    items, depth, start, quote = [], 0, 0, ""
     for at, char in enumerate(pattern):
-        if char == "[":
+        if quote or char in "'\"":
+            quote = "" if char == quote else quote or char
+        elif char == "[":
             depth += 1
         elif char == "]":
             depth -= 1
@@ -105,7 +112,8 @@ def split(pattern: str) -> list[str]:
 def fold(names: Iterable[str]) -> str:
     """Names in short form, in the order in which they first occur; the inverse of `expand`.
 
-    Of names that differ in one number those belong together that are most.
+    Of names that differ in one number those belong together that are most. A name with commas,
+    brackets, quotes or space at an end is quoted.
     """
     unique = list(dict.fromkeys(names))
     shapes = {name: _shapes(name) for name in unique}
@@ -115,16 +123,26 @@ def fold(names: Iterable[str]) -> str:
     for name in unique:
         best = max(shapes[name], key=lambda shape: sizes[shape[0]], default=None)
         if best is None or sizes[best[0]] == 1:
-            order[name] = None
+            order[_quoted(name) if _is_odd(name) else name] = None
         else:
             order[best[0]] = None
             groups[best[0]].append(best[1])
     return ",".join(key if isinstance(key, str) else _folded(*key, groups[key]) for key in order)
 
 
+def _is_odd(name: str) -> bool:
+    return not name or name != name.strip() or _ODD.search(name) is not None
+
+
+def _quoted(name: str) -> str:
+    if "'" not in name:
+        return f"'{name}'"
+    return "".join(f'"{each}"' if each == "'" else f"'{each}'" for each in re.split("(')", name))
+
+
 def _shapes(name: str) -> list[tuple[tuple[str, str], str]]:
     """Each way to see a name as text, a number and text; the last number first."""
-    if not name.isascii():
+    if not name.isascii() or _is_odd(name):
         return []
     found = [
         ((name[: match.start()], name[match.end() :]), match[0])

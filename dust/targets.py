@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 
 from dust.errors import TargetError
 from dust.expr import SESSION_WORDS, All, Expr, Group, Name, Numbers, Pair, Property, format, parse
-from dust.glob import Glob
-from dust.node import Node
+from dust.glob import Glob, Part, parts
+from dust.node import ALIASES, Node
+
+#: Colons and equals signs at which a tag may be split into key and value, from the left.
+_SPLITS = 20
 
 
 def _nothing(_: str) -> str:
@@ -131,21 +134,61 @@ def _numbered(expr: Numbers, view: View) -> set[str]:
 def _having(expr: Property, view: View) -> set[str]:
     """The nodes with such a property; an empty pattern selects those where it is empty."""
     empty = not expr.glob.parts
-    matches = expr.glob.matcher()
     if expr.key == "tags":
+        tagged = _tagged(expr.glob)
         return {
             node.id
             for node in view.nodes
-            if any(
-                matches(f"{key}:{value}") or matches(f"{key}={value}") or matches(key)
-                for key, value in node.tags.items()
-            )
-            or (empty and not node.tags)
+            if (any(tagged(*tag) for tag in node.tags.items()) if node.tags else empty)
         }
-    values = [(node.id, node.properties().get(expr.key)) for node in view.nodes]
-    if values and all(value is None for _, value in values):
+    matches = expr.glob.matcher()
+    values = _properties(expr.key, view.nodes)
+    if values and all(value is None for value in values):
         raise TargetError(_no_property(expr.key, view))
-    return {id for id, value in values if (matches(value) if value else empty)}
+    return {
+        node.id
+        for node, value in zip(view.nodes, values, strict=True)
+        if (matches(value) if value else empty)
+    }
+
+
+def _tagged(glob: Glob) -> Callable[[str, str], bool]:
+    """Whether a tag's key and value match, each its own part of the pattern.
+
+    Keys have colons too (`aws:cloudformation:stack-name`), so that the pattern may be split at any
+    one, or be a key alone.
+    """
+    alone = glob.matcher()
+    pairs = [(key.matcher(), value.matcher()) for key, value in _splits(glob)]
+    return lambda key, value: (
+        alone(key) or any(of_key(key) and of_value(value) for of_key, of_value in pairs)
+    )
+
+
+def _splits(glob: Glob) -> list[tuple[Glob, Glob]]:
+    places = [
+        (number, at)
+        for number, part in enumerate(glob.parts)
+        if part.kind == "text"
+        for at, char in enumerate(part.text)
+        if char in ":="
+    ]
+    found = []
+    for number, at in places[:_SPLITS]:
+        text = glob.parts[number].text
+        before = parts((*glob.parts[:number], Part("text", text[:at])))
+        after = parts((Part("text", text[at + 1 :]), *glob.parts[number + 1 :]))
+        found.append((Glob(before), Glob(after)))
+    return found
+
+
+def _properties(key: str, nodes: Iterable[Node]) -> list[str | None]:
+    """A property of each node, None where it has none of that name in whatever case."""
+    held = [node.properties() for node in nodes]
+    known: set[str] = set().union(*held)
+    names = [each for each in known if ALIASES.get(each.lower(), each.lower()) == key]
+    names.sort(key=lambda each: (each != key, each))
+    return [next((each[name] for name in names if name in each), None) for each in held]
 
 
 def _no_property(key: str, view: View) -> str:
@@ -178,7 +221,7 @@ def _why_nothing(expr: Expr, view: View) -> str:
     if isinstance(expr, Name):
         return _no_name(expr, view)
     if isinstance(expr, Property):
-        values = {value for node in view.nodes for value in _values(node, expr.key)}
+        values = _values(expr.key, view.nodes)
         near = _near(expr.glob, values) or sorted(values)[:3]
         if near:
             return f"no node has {format(expr)}; there is {', '.join(near)}"
@@ -201,7 +244,7 @@ def _near(glob: Glob, texts: Collection[str]) -> list[str]:
     return get_close_matches(glob.plain, sorted({*texts} - {""}), 3)
 
 
-def _values(node: Node, key: str) -> list[str]:
+def _values(key: str, nodes: Sequence[Node]) -> set[str]:
     if key == "tags":
-        return [f"{name}:{value}" for name, value in node.tags.items()]
-    return [value for value in [node.properties().get(key, "")] if value]
+        return {f"{name}:{value}" for node in nodes for name, value in node.tags.items()}
+    return {value for value in _properties(key, nodes) if value}

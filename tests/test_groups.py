@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,21 @@ def test_the_folder_that_comes_first_prevails_and_the_others_add(tmp_path: Path)
     groups = Groups([tmp_path / "none", tmp_path / "user", tmp_path / "system"])
     assert groups.members("x") == ["user", str(tmp_path / "user")]
     assert groups.members("one:x") == ["system"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_what_may_not_be_read_is_passed_over(folder: Path, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    (folder / "groups.conf.d/shared.conf").chmod(0)
+    closed.chmod(0)
+    try:
+        groups = Groups([closed, folder])
+        assert groups.members("slurm:login") == ["l1"]
+        with pytest.raises(TargetError, match="no source second"):
+            groups.members("second:g")
+    finally:
+        closed.chmod(0o700)
 
 
 def test_without_a_file_it_says_where_it_looked(tmp_path: Path) -> None:

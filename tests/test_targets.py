@@ -137,6 +137,9 @@ EVERY = "1 2 3 4 5 6 7 8 9 10"
         ("tags=*stack-name:slurm1", "1 2"),
         ("tags=*", "1 2 3 4 6"),
         ("tags=", "5 7 8 9 10"),
+        ("tags=aws:cloudformation:stack-name:slurm1", "1 2"),
+        ("tags=aws:cloudformation:stack-name", "1 2"),
+        ("tags=aws:*=slurm[1-2]", "1 2"),
         # what sessions do and the last run did
         ("%ready", "1"),
         ("%busy", "2"),
@@ -178,6 +181,48 @@ def test_nodes_come_in_the_order_of_the_view() -> None:
     assert selected("web1,worker2,master") == "1 4 7 8"
 
 
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        ("tags=*name:x", "b"),
+        ("tags=env*:dev", "b"),
+        ("tags=*v:*:dev", "a b"),
+        ("tags=env:qa:dev", "a"),
+        ("tags=env=qa:dev", "a"),
+        ("tags='env:qa':dev", "a b"),
+        ("tags=*:*", "a b c"),
+        ("tags=*dev", "c"),
+    ],
+)
+def test_no_wildcard_reaches_from_a_tags_key_into_its_value(target: str, names: str) -> None:
+    nodes = [
+        Node("a", "a", "ec2", tags={"env": "qa:dev", "about": "my name:x"}),
+        Node("b", "b", "ec2", tags={"env:qa": "dev", "hostname": "x"}),
+        Node("c", "c", "ec2", tags={"isdev": "env:no"}),
+    ]
+    assert [each.name for each in select(target, View(nodes))] == names.split()
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        ("vpc=v1", "a b"),
+        ("VPC=v1", "a b"),
+        ("State=run*", "a b"),
+        ("user=al", "a b"),
+        ("USERNAME=al", "a b"),
+        ("vpc=", "c"),
+    ],
+)
+def test_keys_are_found_in_any_case_and_by_their_aliases(target: str, names: str) -> None:
+    nodes = [
+        Node("a", "a", "ec2", details={"VPC": "v1", "user": "al"}),
+        Node("b", "b", "ec2", details={"vpc": "v1", "username": "al", "user": "no"}),
+        Node("c", "c", "ec2", state="stopped"),
+    ]
+    assert [each.name for each in select(target, View(nodes))] == names.split()
+
+
 def test_a_property_that_some_lack_is_empty_there() -> None:
     view = View([Node("a", "a", "ec2", details={"az": "1a"}), Node("b", "b", "local")])
     assert [each.name for each in select("az=", view)] == ["b"]
@@ -194,6 +239,8 @@ def test_a_property_that_some_lack_is_empty_there() -> None:
         ("web1~i-c001", "did you mean web1~i-c00"),
         ("state=runing", "no node has state=runing; there is running"),
         ("tags=env:dv", "there is env:dev"),
+        ("tags=*dev", "no node has tags=*dev"),
+        ("LifeCycle=spt", "there is spot"),
         ("state=", "there is running"),
         ("stat=running", "no node has a property stat; did you mean state=?"),
         ("zzz=1", "there are backend, cluster"),

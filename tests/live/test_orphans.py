@@ -73,7 +73,7 @@ def test_nothing_survives_a_killed_coordinator(
     (tmp_path / "driver").mkdir()
     words = [sys.executable, "-c", PROGRAM.format(lines=LINES, held=held)]
     words += [str(backend._store.root), str(tmp_path / "driver")]
-    path = os.pathsep.join(str(Path(__file__).parents[up]) for up in (1, 2))
+    path = os.pathsep.join(sys.path)
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
     ) as process:
