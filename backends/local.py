@@ -27,6 +27,9 @@ from dust.node import Node
 # A host name in Linux has at most 64 bytes, and a file name cannot begin with a dot unseen.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
 
+# What sshd says of a port that somebody else has, and how often another one is tried.
+_TAKEN, _TRIES = "Address already in use", 5
+
 
 class LocalBackend:
     """Nodes that are sshd processes of this machine, all their files under one directory.
@@ -155,7 +158,21 @@ class LocalBackend:
         return renewed
 
     def _launch(self, sshd: Sshd, records: Sequence[Record]) -> dict[str, str]:
-        """Start the sshd of these nodes; returns why some do not listen, by id."""
+        """Start the sshd of these nodes; returns why some do not listen, by id.
+
+        A port that was free may be taken by the time sshd asks for it: then another is tried.
+        """
+        errors = self._try(sshd, records)
+        for _ in range(_TRIES):
+            taken = [record for record in records if _TAKEN in errors.get(record.id, "")]
+            if not taken:
+                break
+            for record in taken:
+                del errors[record.id]
+            errors |= self._try(sshd, self._renewed(taken))
+        return errors
+
+    def _try(self, sshd: Sshd, records: Sequence[Record]) -> dict[str, str]:
         if not records:
             return {}
         if os.geteuid() == 0 and launch.LINUX:

@@ -35,7 +35,7 @@ from typing import TextIO
 from docopt import DocoptExit, docopt
 
 from dust.backends.local import LocalBackend
-from dust.errors import DustError
+from dust.errors import BackendError, DustError
 
 ROOT = Path(__file__).resolve().parent.parent
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
@@ -79,7 +79,9 @@ def demo(count: int, lines: list[str], keep: bool) -> int:
     names = ["master", *(f"worker{number}" for number in range(1, count))]
     with new_home() as home:
         try:
-            LocalBackend(home / "local").create(names, cluster="demo")
+            changes = LocalBackend(home / "local").create(names, cluster="demo")
+            if errors := [change.error for change in changes if change.error]:
+                raise BackendError("; ".join(errors))
             if keep:
                 (home / "keep").touch()
                 print(kept_notice(home), file=sys.stderr)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -298,3 +300,28 @@ def test_a_damaged_record_is_named_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"node\.json:2: damaged: .*remove") as caught:
         LocalBackend(tmp_path).nodes()
     assert str(path) in str(caught.value)
+
+
+def test_a_port_that_is_taken_meanwhile_gives_way_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = LocalBackend(tmp_path / "nodes")
+    prepared = backend._prepared
+    others: list[socket.socket] = []
+
+    def late(*arguments: Any) -> Any:
+        """Take the port of the first node just before its sshd does."""
+        record = arguments[1]
+        if not others:
+            others.append(socket.create_server((record.address, record.port)))
+        return prepared(*arguments)
+
+    monkeypatch.setattr(backend, "_prepared", late)
+    try:
+        changes = backend.create(["a"])
+        assert [(change.state, change.error) for change in changes] == [("running", "")]
+        assert others[0].getsockname()[1] != int(backend.nodes()[0].details["port"])
+    finally:
+        for other in others:
+            other.close()
+        backend.terminate([node.id for node in backend.nodes()])

@@ -187,7 +187,7 @@ def test_nodes_come_in_the_order_of_the_view() -> None:
         ("tags=*name:x", "b"),
         ("tags=env*:dev", "b"),
         ("tags=*v:*:dev", "a b"),
-        ("tags=env:qa:dev", "a"),
+        ("tags=env:qa:dev", "a b"),
         ("tags=env=qa:dev", "a"),
         ("tags='env:qa':dev", "a b"),
         ("tags=*:*", "a b c"),
