@@ -194,11 +194,11 @@ class LocalBackend:
         isolated = []
         if os.geteuid() == 0 and launch.LINUX and login_home != "/":
             write(inside / "isolated.conf", isolated_config(sshd, *where, launch.SSHD_DIR))
-            isolated = [sshd.path, "-D", "-f", f"{launch.SSHD_DIR}/isolated.conf"]
+            isolated = [sshd.path, "-D", "-e", "-f", f"{launch.SSHD_DIR}/isolated.conf"]
         return launch.Launch(
             name=record.name,
             isolated=isolated,
-            plain=[sshd.path, "-D", "-f", f"{inside}/plain.conf"],
+            plain=[sshd.path, "-D", "-e", "-f", f"{inside}/plain.conf"],
             home=home,
             login_home=login_home,
             sshd=str(inside),

@@ -145,7 +145,7 @@ def test_a_program_that_reads_nothing_refuses_more_than_a_bounded_queue(driver: 
         sent.append(driver.start(text, "loud"))
         driver.coordinator.pump(0.05)
         assert len(sent) < 100
-    (refused,) = [r for r in sent if r.done]
+    refused = next(r for r in sent if r.done)
     (result,) = refused.results.values()
     assert "does not read its input" in result.error
     assert driver.run("echo here", "other").status == 0
