@@ -143,8 +143,8 @@ def test_tmux_within(raw: Screen, tmp_path: Path) -> None:
 
 
 def test_one_ctrl_c_reaches_the_program(raw: Screen) -> None:
-    raw.line("sleep 1000")
-    raw.wait_for("sleep 1000")
+    raw.line("sh -c 'echo begun; exec sleep 1000'")
+    raw.wait_for("\nbegun")
     raw.send("\x03")
     raw.line("echo status $?")
     raw.wait_for("status 130")
