@@ -16,7 +16,7 @@ from dust.errors import TargetError
 # Neither a name nor what follows its login may begin like an option, or be missing.
 _NAME = re.compile(r"(?!-)(?!@)(?!.*@(?:-|\Z))[A-Za-z0-9_.:%@\[\]-]+")
 _ALLOWED = re.compile(r"[A-Za-z0-9_.:%@\[\]-]")
-_SIX = re.compile(r"(?:[^@\[\]]*@)?\[([^\[\]]*)\](?::[^\[\]]*)?")
+_SIX = re.compile(r"(?:[^@\[\]]*@)?\[([^\[\]]*)\][^\[\]]*")
 # Ansible's ranges; those of numbers mean what `nodeset` writes with `-` and `/`.
 _NUMBERS = re.compile(r"\[(\d*):(\d+)(?::(\d+))?\]")
 _LETTERS = re.compile(r"\[([A-Za-z]):([A-Za-z])(?::(\d+))?\]")
@@ -91,7 +91,8 @@ def expand(pattern: str) -> list[str]:
     """
     hosts: list[str] = []
     for item in nodeset.split(pattern):
-        if "[" not in item and "]" not in item or _has_ipv6(item):
+        # What quotes keep as it is elsewhere is no name for ssh: it stays whole, to be refused.
+        if "[" not in item and "]" not in item or "'" in item or '"' in item or _has_ipv6(item):
             hosts.append(item)
             continue
         for each in _lettered(item):

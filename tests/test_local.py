@@ -257,7 +257,7 @@ def test_a_name_that_will_not_do_leaves_nothing_half_made(
     backend: LocalBackend, tmp_path: Path, names: list[str]
 ) -> None:
     root = tmp_path / "50% of my nodes" / "root"
-    backend.create(["old"])
+    assert [change.error for change in backend.create(["old"])] == [""]
     before = backend.nodes()
     with pytest.raises(BackendError) as caught:
         backend.create(names)
