@@ -231,6 +231,7 @@ def test_a_name_that_ssh_cannot_take_is_refused(
         ("web[01:03].example.com", ["web01.example.com", "web02.example.com", "web03.example.com"]),
         ("n[:2] n[1:5:2]", ["n0", "n1", "n2", "n3", "n5"]),
         ("db[a:c] r[a:b][1-2]", ["dba", "dbb", "dbc", "ra1", "ra2", "rb1", "rb2"]),
+        ("[a:b].x [1:2]y", ["a.x", "b.x", "1y", "2y"]),
         ("fe80::1%eth0 ::1", ["fe80::1%eth0", "::1"]),
         ("\ufeffa\n", ["a"]),
     ],
