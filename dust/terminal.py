@@ -101,6 +101,8 @@ class Terminal:
                 raise EOFError
             pieces.append(piece)
             size += len(piece)
+            if len(piece) < 1024:
+                break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def resize(self, rows: int, columns: int) -> None:
