@@ -1,0 +1,359 @@
+"""The SSH file transfer protocol, version 3, as octets: requests out, replies in. Pure.
+
+Names are octets and carry their length, so that any name is only a name. Files' contents pass in
+pieces as they come, never gathered. Of OpenSSH's extensions three are known: `posix-rename`, which
+replaces a file in one step, `limits`, which says how large a request may be, and `statvfs`, which
+says whether a disk is full.
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+#: Status codes.
+OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE = range(5)
+_TEXTS = {
+    NO_SUCH_FILE: "no such file or directory",
+    PERMISSION_DENIED: "permission denied",
+    8: "its sftp server cannot do that",
+}
+
+#: How a file is opened.
+READ, WRITE, CREATE, TRUNCATE, EXCLUSIVE = 0x01, 0x02, 0x08, 0x10, 0x20
+
+RENAME, LIMITS, STATVFS = b"posix-rename@openssh.com", b"limits@openssh.com", b"statvfs@openssh.com"
+
+#: What every server takes in one read or write, in bytes, and the most that is asked of any.
+BLOCK, LARGEST = 32768, 1 << 18
+#: The longest reply but for contents, in bytes: more is no reply.
+_LONGEST = 1 << 20
+
+_INIT, _VERSION = 1, 2
+_STATUS, _HANDLE, _DATA, _NAME, _ATTRS, _EXTENDED = 101, 102, 103, 104, 105, 201
+_SIZE, _OWNER, _MODE, _TIMES, _MORE = 1, 2, 4, 8, 0x80000000
+
+_HEAD = struct.Struct("!IBI")
+_INT = struct.Struct("!I")
+_AT = struct.Struct("!QI")
+
+
+class Request(NamedTuple):
+    """A packet but for its length and number; `more` bytes of contents follow it by themselves."""
+
+    kind: int
+    body: bytes
+    more: int = 0
+
+    def packet(self, number: int) -> bytes:
+        """The octets of it; the reply carries the same number."""
+        return _HEAD.pack(len(self.body) + self.more + 5, self.kind, number) + self.body
+
+
+class Attributes(NamedTuple):
+    """What is known of a file: size in bytes, mode with its type, times in seconds; None if not."""
+
+    size: int | None = None
+    mode: int | None = None
+    accessed: int | None = None
+    modified: int | None = None
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory."""
+        return self.mode is not None and stat.S_ISDIR(self.mode)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is an ordinary file; one whose kind is not told counts as one."""
+        return self.mode is None or stat.S_ISREG(self.mode) or not stat.S_IFMT(self.mode)
+
+
+class Version(NamedTuple):
+    """The server's greeting: its version, and its extensions with their versions."""
+
+    number: int
+    extensions: Mapping[bytes, bytes]
+
+
+class Status(NamedTuple):
+    """How a request ended."""
+
+    code: int
+    said: str
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return _TEXTS.get(self.code) or f"the node says: {self.said or f'error {self.code}'}"
+
+
+class Handle(NamedTuple):
+    """An open file or directory."""
+
+    handle: bytes
+
+
+class Piece(NamedTuple):
+    """Contents: a piece of a reply of which `left` bytes are still to come."""
+
+    data: bytes | memoryview
+    left: int
+
+
+class Names(NamedTuple):
+    """Entries of a directory, or the one name that was asked for."""
+
+    entries: list[tuple[bytes, Attributes]]
+
+
+class Extended(NamedTuple):
+    """What an extension answers."""
+
+    body: bytes
+
+
+Reply = Version | Status | Handle | Piece | Names | Attributes | Extended
+
+
+def hello() -> bytes:
+    """What a client begins with."""
+    return struct.pack("!IBI", 5, _INIT, 3)
+
+
+def open_file(path: bytes, flags: int, mode: int | None = None) -> Request:
+    """Open a file; a new one gets that mode."""
+    return Request(3, _text(path) + _INT.pack(flags) + _attributes(mode=mode))
+
+
+def close(handle: bytes) -> Request:
+    """Close a file or directory."""
+    return Request(4, _text(handle))
+
+
+def read(handle: bytes, offset: int, size: int) -> Request:
+    """Read up to `size` bytes from there."""
+    return Request(5, _text(handle) + _AT.pack(offset, size))
+
+
+def write(handle: bytes, offset: int, data: bytes) -> Request:
+    """Write these bytes there."""
+    return Request(6, _text(handle) + _AT.pack(offset, len(data)) + data)
+
+
+def write_of(handle: bytes, offset: int, size: int) -> Request:
+    """Write `size` bytes there, which follow the packet."""
+    return Request(6, _text(handle) + _AT.pack(offset, size), size)
+
+
+def lstat(path: bytes) -> Request:
+    """The attributes of a file or link."""
+    return Request(7, _text(path))
+
+
+def set_handle(handle: bytes, mode: int, accessed: int, modified: int) -> Request:
+    """Set mode and times of an open file."""
+    return Request(10, _text(handle) + _attributes(mode, accessed, modified))
+
+
+def set_path(path: bytes, mode: int, accessed: int, modified: int) -> Request:
+    """Set mode and times of a file."""
+    return Request(9, _text(path) + _attributes(mode, accessed, modified))
+
+
+def open_directory(path: bytes) -> Request:
+    """Open a directory."""
+    return Request(11, _text(path))
+
+
+def read_directory(handle: bytes) -> Request:
+    """Some more entries, or the status EOF."""
+    return Request(12, _text(handle))
+
+
+def remove(path: bytes) -> Request:
+    """Remove a file."""
+    return Request(13, _text(path))
+
+
+def make_directory(path: bytes, mode: int) -> Request:
+    """Make a directory."""
+    return Request(14, _text(path) + _attributes(mode=mode))
+
+
+def status_of(path: bytes) -> Request:
+    """The attributes of what a path leads to."""
+    return Request(17, _text(path))
+
+
+def replace(old: bytes, new: bytes) -> Request:
+    """Rename a file, also over another, in one step."""
+    return Request(200, _text(RENAME) + _text(old) + _text(new))
+
+
+def limits() -> Request:
+    """How large requests may be."""
+    return Request(200, _text(LIMITS))
+
+
+def disk_of(path: bytes) -> Request:
+    """How full the disk of a path is."""
+    return Request(200, _text(STATVFS) + _text(path))
+
+
+def largest(answer: Extended) -> tuple[int, int]:
+    """The most bytes of one read and of one write, of an answer to `limits`."""
+    try:
+        _, reading, writing, _ = struct.unpack_from("!4Q", answer.body)
+    except struct.error as error:
+        raise ValueError("not an answer to limits") from error
+    return min(reading or BLOCK, LARGEST), min(writing or BLOCK, LARGEST)
+
+
+def is_full(answer: Extended) -> bool:
+    """Whether an answer to `disk_of` says that nothing is left."""
+    try:
+        *_, available, files, _, free_files, _, _, _ = struct.unpack_from("!11Q", answer.body)
+    except struct.error as error:
+        raise ValueError("not an answer to statvfs") from error
+    return bool(available == 0 or (files > 0 and free_files == 0))  # some count none
+
+
+class Decoder:
+    """Replies out of a stream that is cut anywhere, each with the number of its request."""
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._number = 0
+        self._left = 0  # bytes of contents that are still to come
+
+    def feed(self, data: bytes | memoryview) -> Iterator[tuple[int, Reply]]:
+        """The replies that `data` completes, and the contents in it.
+
+        A piece of contents is a view of `data`. Raises ValueError on what is no reply.
+        """
+        view = memoryview(data)
+        if self._held:
+            view = memoryview(self._held + bytes(view))
+            self._held = b""
+        at, end = 0, len(view)
+        while True:
+            if self._left:
+                if at == end:
+                    break
+                piece = view[at : at + self._left]
+                at += len(piece)
+                self._left -= len(piece)
+                yield self._number, Piece(piece, self._left)
+                continue
+            if end - at < 4:
+                break
+            (length,) = _INT.unpack_from(view, at)
+            if not 5 <= length <= _LONGEST:
+                raise ValueError("not a reply")
+            if end - at < 9:
+                break
+            _, kind, number = _HEAD.unpack_from(view, at)
+            if kind == _DATA:
+                if end - at < 13:
+                    break
+                (size,) = _INT.unpack_from(view, at + 9)
+                if size + 9 != length:
+                    raise ValueError("contents of a wrong length")
+                self._number, self._left = number, size
+                at += 13
+                if not size:
+                    yield number, Piece(b"", 0)
+                continue
+            if end - at < 4 + length:
+                break
+            yield number, _reply(kind, number, bytes(view[at + 9 : at + 4 + length]))
+            at += 4 + length
+        self._held = bytes(view[at:])
+
+
+def _reply(kind: int, number: int, body: bytes) -> Reply:
+    try:
+        reader = _Reader(body)
+        if kind == _STATUS:
+            code = reader.number()
+            return Status(code, reader.text().decode("utf-8", "replace") if reader.left else "")
+        if kind == _HANDLE:
+            return Handle(reader.text())
+        if kind == _NAME:
+            return Names([reader.entry() for _ in range(reader.number())])
+        if kind == _ATTRS:
+            return reader.attributes()
+        if kind == _EXTENDED:
+            return Extended(body)
+        if kind == _VERSION:
+            extensions = {}
+            while reader.left:
+                name = reader.text()
+                extensions[name] = reader.text()
+            return Version(number, extensions)
+    except struct.error as error:
+        raise ValueError("a reply that is cut short") from error
+    raise ValueError(f"a reply of kind {kind}")
+
+
+class _Reader:
+    """The fields of a body, in order. Raises struct.error where it ends too soon."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._at = 0
+
+    @property
+    def left(self) -> int:
+        return len(self._body) - self._at
+
+    def number(self) -> int:
+        (value,) = _INT.unpack_from(self._body, self._at)
+        self._at += 4
+        return int(value)
+
+    def long(self) -> int:
+        return self.number() << 32 | self.number()
+
+    def text(self) -> bytes:
+        size = self.number()
+        if size > self.left:
+            raise struct.error
+        self._at += size
+        return self._body[self._at - size : self._at]
+
+    def entry(self) -> tuple[bytes, Attributes]:
+        name = self.text()
+        self.text()  # what `ls -l` would print
+        return name, self.attributes()
+
+    def attributes(self) -> Attributes:
+        flags = self.number()
+        size = self.long() if flags & _SIZE else None
+        if flags & _OWNER:
+            self.long()
+        mode = self.number() if flags & _MODE else None
+        times = (self.number(), self.number()) if flags & _TIMES else (None, None)
+        if flags & _MORE:
+            for _ in range(self.number()):
+                self.text()
+                self.text()
+        return Attributes(size, mode, *times)
+
+
+def _text(text: bytes) -> bytes:
+    return _INT.pack(len(text)) + text
+
+
+def _attributes(
+    mode: int | None = None, accessed: int | None = None, modified: int | None = None
+) -> bytes:
+    if mode is None:
+        return _INT.pack(0)
+    if accessed is None or modified is None:
+        return struct.pack("!II", _MODE, mode)
+    times = (min(max(0, seconds), 0xFFFFFFFF) for seconds in (accessed, modified))
+    return struct.pack("!IIII", _MODE | _TIMES, mode, *times)
