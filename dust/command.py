@@ -27,12 +27,13 @@ from dust.backend import Backend
 from dust.cluster import Cluster
 from dust.config import Settings
 from dust.coordinator import Coordinator
+from dust.copies import Copied
 from dust.errors import DustError, PluginError, UsageError
 from dust.node import Node
 from dust.run import Result, Run
 from dust.usage import Usage
 
-__all__ = ["Command", "Dust", "HelpRequested", "Node", "Result", "UsageError", "command"]
+__all__ = ["Command", "Copied", "Dust", "HelpRequested", "Node", "Result", "UsageError", "command"]
 
 
 class HelpRequested(DustError):
@@ -74,7 +75,7 @@ class Command:
     def bind(self, words: Sequence[str]) -> dict[str, Any]:
         """Turn the words after the command's name, as typed, into the function's parameters.
 
-        Values of `<target>`, `<filter>` and `<word>` stay as typed; all others are unquoted.
+        Values of `<target>`, `<filter>`, `<word>` and `<path>` stay as typed, others are unquoted.
         Raises `UsageError` with the usage text, or `HelpRequested` on `-h` or `--help`.
         """
         if self.grammar.asks_for_help(words):
@@ -255,6 +256,20 @@ class Dust(Protocol):
         """Run a line in the sessions of a target's running nodes and wait for all to end.
 
         After `timeout` seconds, results of nodes that are not done have no status and an error.
+        """
+        ...
+
+    def put(self, files: Sequence[str], target: str, directory: str = "") -> list[Copied]:
+        """Copy files and directories of this machine to a target's running nodes.
+
+        `directory` is one there that exists, by default the login directory.
+        """
+        ...
+
+    def get(self, target: str, files: Sequence[str], directory: str = ".") -> list[Copied]:
+        """Copy files and directories from a target's running nodes, to `directory`/NODE/FILE.
+
+        `files` are paths there, which may have wildcards (`[*]` is a star, not a wildcard).
         """
         ...
 

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dust import config, lines, ssh
+from dust import config, lines, messages, ssh, transfers
 from dust.backend import Backend
 from dust.cluster import Cluster
 from dust.config import Settings
 from dust.coordinator import Coordinator
+from dust.copies import Copied, Copies, how_far
 from dust.display import Display
 from dust.errors import ConfigError
 from dust.groups import Groups
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 #: ssh's own configuration files, which the one that Dust makes includes.
 _USER_CONFIG, _SYSTEM_CONFIG = Path("~/.ssh/config"), Path("/etc/ssh/ssh_config")
+
+#: Seconds between two looks at how far a copy is; for a copy that is given up to tidy up.
+PACE, PATIENCE = 0.25, 5.0
 
 
 class Interrupted(Exception):
@@ -163,6 +167,47 @@ class Context:
         """Print the output of a run again."""
         self.printer.show(run, nodes, form)
 
+    # --- copies
+
+    def put(self, files: Sequence[str], target: str, directory: str = "") -> list[Copied]:
+        """Copy files and directories of this machine into a directory of nodes."""
+        names = transfers.local_names(files)
+        where = transfers.remote_directory(directory)
+        return self._copy(self.running(target), True, names, lambda node: where)
+
+    def get(self, target: str, files: Sequence[str], directory: str = ".") -> list[Copied]:
+        """Copy what patterns match on nodes into `directory/NODE` here."""
+        nodes = self.running(target)
+        folders = transfers.folders(nodes, directory, self.cluster.label)
+        patterns = [transfers.remote_pattern(each) for each in files]
+        return self._copy(nodes, False, patterns, lambda node: folders[node.id])
+
+    def _copy(
+        self, nodes: list[Node], put: bool, names: list[str], where: Callable[[Node], str]
+    ) -> list[Copied]:
+        folder = os.getcwd()
+        timeout = self.settings.connect_timeout
+
+        def order(node: Node) -> messages.Copy:
+            argv = self._argv(node, "sftp", tty=False, subsystem=True)
+            return transfers.order(node, argv, put, names, where(node), folder, timeout)
+
+        copies = Copies(self.sessions, nodes, order, self.settings.fanout)
+        try:
+            while not self.wait(lambda: copies.done, PACE if self.printer.has_progress else None):
+                self.printer.progress(how_far(copies))
+        except (Interrupted, SystemExit):
+            late = copies.unfinished()
+            copies.cancel()
+            self.sessions.wait(lambda: copies.done, PATIENCE)
+            copies.abandon()
+            self.printer.progress("")
+            if late:
+                self.printer.tell(f"not done: {self.cluster.labels(late)}")
+            raise
+        self.printer.progress("")
+        return list(copies.results.values())
+
     # --- lines on nodes
 
     def send(self, nodes: list[Node], line: str, *, quiet: bool = False) -> Run:
@@ -270,10 +315,12 @@ class Context:
     def _tell_cluster(self) -> None:
         self.cluster.last = self.last
 
-    def _argv(self, node: Node, command: str) -> list[str]:
+    def _argv(
+        self, node: Node, command: str, *, tty: bool = True, subsystem: bool = False
+    ) -> list[str]:
         if self._ssh_config is None:
             self._ssh_config = self._write_ssh_config()
-        return ssh.argv(node, self._ssh_config, command)
+        return ssh.argv(node, self._ssh_config, command, tty=tty, subsystem=subsystem)
 
     def _write_ssh_config(self) -> Path:
         own = self.backend.ssh_config

@@ -155,6 +155,21 @@ class Coordinator:
         """Tell an attached session its terminal's size."""
         self._send(link, messages.encode(messages.Resize(rows, columns)))
 
+    # --- for others who have workers
+
+    def hire(self, pipes: list[socket.socket]) -> None:
+        """Have a worker forked for each of these pipes, which are closed here. Raises OSError."""
+        self.prepare()
+        assert self._zygote is not None
+        self._zygote.spawn(pipes)
+
+    def watch(self, pipe: socket.socket, events: int, ready: Callable[[int], None]) -> None:
+        """Have `pump` call `ready` when a pipe can be read or written; 0 events: no more."""
+        if pipe in self._selector.get_map():
+            self._selector.unregister(pipe)
+        if events:
+            self._selector.register(pipe, events, ready)
+
     # --- the loop
 
     def fileno(self) -> int:
@@ -172,6 +187,9 @@ class Coordinator:
             left = max(0.0, self.deadline - time.monotonic())
             timeout = left if timeout is None else min(timeout, left)
         for key, mask in self._selector.select(timeout):
+            if callable(key.data):
+                key.data(mask)
+                continue
             link: Link | None = key.data
             if link is None:
                 self._woken()
@@ -285,9 +303,7 @@ class Coordinator:
 
     def _spawn(self, batch: list[tuple[Link, socket.socket]]) -> None:
         try:
-            self.prepare()
-            assert self._zygote is not None
-            self._zygote.spawn([theirs for _, theirs in batch])
+            self.hire([theirs for _, theirs in batch])
         except OSError as error:
             for link, _ in batch:
                 self._down(link, "ended", f"no worker could be started: {error}")

@@ -64,6 +64,22 @@ class Close(NamedTuple):
     """End the session."""
 
 
+class Copy(NamedTuple):
+    """Copy files over `argv` (an ssh that begins an sftp server there).
+
+    With `put` the `names` are paths here, to be copied into the `directory` there, otherwise they
+    are patterns of paths there, and the `directory` is here. Names are octets as latin-1; those
+    of this machine begin at `folder`. `timeout` is how many seconds connecting may take.
+    """
+
+    argv: list[str]
+    put: bool
+    names: list[str]
+    directory: str
+    folder: str
+    timeout: float
+
+
 # --- from the worker
 
 
@@ -116,6 +132,29 @@ class Detached(NamedTuple):
     """Raw mode is over and the session lives on."""
 
 
+class Moved(NamedTuple):
+    """So far: files and bytes that have been copied, of so many that are known of."""
+
+    files: int
+    size: int
+    files_known: int
+    size_known: int
+
+
+class CopyEnded(NamedTuple):
+    """The copy is over. `error` is why not everything was tried, or ""; `kind` as with `Lost`.
+
+    `failures` and `skipped` have a reason, the number of files, and the name of the first.
+    """
+
+    kind: str
+    error: str
+    files: int
+    size: int
+    failures: list[tuple[str, int, str]]
+    skipped: list[tuple[str, int, str]]
+
+
 class Lost(NamedTuple):
     """The session is over. `kind` is one of `ssh.KINDS`; `status` the shell's, or -1."""
 
@@ -125,13 +164,15 @@ class Lost(NamedTuple):
 
 
 Message = (
-    Open | Line | Keys | Answer | Attach | Resize | Close
+    Open | Line | Keys | Answer | Attach | Resize | Close | Copy
     | Opened | Refused | Output | Ended | State | Question | Note | Detached | Lost
+    | Moved | CopyEnded
 )  # fmt: skip
 
 _TYPES: tuple[type[Message], ...] = (
-    Open, Line, Keys, Answer, Attach, Resize, Close,
+    Open, Line, Keys, Answer, Attach, Resize, Close, Copy,
     Opened, Refused, Output, Ended, State, Question, Note, Detached, Lost,
+    Moved, CopyEnded,
 )  # fmt: skip
 _KINDS = {cls: kind for kind, cls in enumerate(_TYPES)}
 _RAW = (Output, Line, Keys, Answer, Opened)

@@ -14,6 +14,9 @@ from dust.screen import printable, strip_colours
 #: Colours of labels, as SGR parameters: readable on dark and light.
 _COLOURS = ("36", "32", "33", "35", "34", "96", "92", "93", "95", "94")
 
+#: The line that shows how far something is, emptied.
+_CLEAR = b"\r\x1b[K"
+
 
 class OutputClosed(Exception):
     """Nobody reads our output any more, as after `| head`."""
@@ -31,6 +34,7 @@ class Printer:
         self.above: Callable[[bytes], None] | None = None
         self._labels: dict[str, bytes] = {}
         self._batch: list[bytes] = []
+        self._progress = b""  # what stands on the terminal until the next output
         self._open = ""  # id of the node whose unfinished line is the last thing written
 
     # --- what nodes print
@@ -115,12 +119,29 @@ class Printer:
             return
         self._batch.append(self._close_line() if os.isatty(1) else b"")
         self.flush()
+        self.progress("")
         _write(2, (text + "\n").encode("utf-8", "replace"))
 
     def error(self, text: str) -> None:
         """A message about what went wrong."""
         lead = "\x1b[31mdust:\x1b[0m" if self.colour and os.isatty(2) else "dust:"
         self.tell(f"{lead} {text}")
+
+    @property
+    def has_progress(self) -> bool:
+        """Whether there is a terminal to show on how far something is."""
+        return self.above is None and os.isatty(2) and os.environ.get("TERM") != "dumb"
+
+    def progress(self, text: str) -> None:
+        """Show one line until the next output, or take it away again."""
+        if not self.has_progress:
+            return
+        self.flush()
+        width = os.get_terminal_size(2).columns
+        shown = text[: max(1, width - 1)].encode("utf-8", "replace")
+        if shown != self._progress:
+            self._progress = shown
+            _write(2, _CLEAR + shown)
 
     def pass_on(self, data: bytes) -> None:
         """Write what was once labelled and kept elsewhere."""
@@ -135,6 +156,9 @@ class Printer:
         self._batch.clear()
         if not data:
             return
+        if self._progress:
+            self._progress = b""
+            _write(2, _CLEAR)
         if self.above is not None:
             self.above(data)
         else:

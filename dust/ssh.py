@@ -40,8 +40,12 @@ def config(include: Sequence[Path], defaults: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def argv(node: Node, config: Path, command: str, *, tty: bool = True) -> list[str]:
+def argv(
+    node: Node, config: Path, command: str, *, tty: bool = True, subsystem: bool = False
+) -> list[str]:
     """The call that runs `command` (for the login shell) on a node, with a terminal if `tty`.
+
+    As a `subsystem` the command is the name of one, such as `sftp`, and there is no terminal.
 
     The facts of a node are values as ssh_config has them: one with a space in it that is not
     meant as several words stands in double quotes.
@@ -53,8 +57,8 @@ def argv(node: Node, config: Path, command: str, *, tty: bool = True) -> list[st
         if "\n" in value or "\0" in value:
             raise SessionError(node.name, f"ssh cannot take this {key}: {value!r}")
         options += ["-o", f"{key}={value}"]
-    mode = "-tt" if tty else "-T"
-    return ["ssh", "-F", str(config), mode, *_NEEDED, *options, "--", node.name, command]
+    mode = ["-T", "-s"] if subsystem else ["-tt"] if tty else ["-T"]
+    return ["ssh", "-F", str(config), *mode, *_NEEDED, *options, "--", node.name, command]
 
 
 def _included(path: Path) -> str:

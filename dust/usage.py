@@ -16,8 +16,8 @@ import docopt
 from dust.errors import UsageError
 from dust.lines import unquote
 
-#: Values that keep their quotes: targets have a grammar of their own.
-AS_TYPED = frozenset(["<target>", "<filter>", "<word>"])
+#: Values that keep their quotes: targets and wildcards have a grammar of their own.
+AS_TYPED = frozenset(["<target>", "<filter>", "<word>", "<path>"])
 
 _NUMBER = re.compile(r"-\d+(\.\d*)?")
 _OPTION = re.compile(r"(?<![\w<-])--?[A-Za-z?][\w-]*")

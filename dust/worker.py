@@ -13,6 +13,7 @@ import socket
 import time
 
 from dust import messages
+from dust.copying import Copier
 from dust.session import Session
 
 #: Most bytes of frames that wait for the coordinator; beyond, the terminal is not read.
@@ -34,12 +35,16 @@ class Worker:
         self._out = bytearray()
         self._fds: list[int] = []
         self._session: Session | None = None
+        self._copier: Copier | None = None
 
     def run(self) -> None:
         """Serve until the pipe or the session ends."""
         self._pipe.setblocking(False)
         with contextlib.suppress(EOFError):
             while self._session is None or not self._session.over:
+                if self._copier:
+                    self._copy(self._copier)
+                    break
                 self.turn()
         self.finish()
 
@@ -70,6 +75,22 @@ class Worker:
             session.tick()
         self._speak()
 
+    def _copy(self, copier: Copier) -> None:
+        """Wait and pass on until a copy is over. Raises EOFError if the coordinator is gone."""
+        while not copier.over:
+            readers = [self._pipe.fileno(), *self._lifeline, *copier.readers]
+            writers = [self._pipe.fileno()] if self._out else []
+            timeout = None
+            if copier.deadline is not None:
+                timeout = max(0.0, copier.deadline - time.monotonic())
+            readable, writable, _ = select.select(readers, writers + copier.writers, [], timeout)
+            if self._lifeline and self._lifeline[0] in readable:
+                raise EOFError
+            if self._pipe.fileno() in readable:
+                self._listen()
+            copier.turn(readable, writable)
+            self._speak()
+
     def _listen(self) -> None:
         """Take in what the coordinator says. Raises EOFError when it is gone."""
         try:
@@ -92,6 +113,10 @@ class Worker:
         session = self._session
         if isinstance(message, messages.Open):
             self._session = Session(message, self._emit)
+        elif isinstance(message, messages.Copy):
+            self._copier = Copier(message, self._emit)
+        elif self._copier and isinstance(message, messages.Close):
+            self._copier.cancel()
         elif session is None or session.over:
             return
         elif isinstance(message, messages.Line):
@@ -143,6 +168,8 @@ class Worker:
 
     def finish(self) -> None:
         """Say the last words, bounded in time, and hang up."""
+        if self._copier and not self._copier.over:
+            self._tidy(self._copier)
         if self._session and not self._session.over:
             self._session.close()
         deadline = time.monotonic() + 10
@@ -150,6 +177,13 @@ class Worker:
             while self._out and (left := deadline - time.monotonic()) > 0:
                 select.select([], [self._pipe], [], left)
                 self._speak()
+
+    def _tidy(self, copier: Copier) -> None:
+        """Nobody listens any more: a copy is not left half done."""
+        copier.cancel()
+        while not copier.over:
+            timeout = max(0.0, (copier.deadline or 0.0) - time.monotonic())
+            copier.turn(*select.select(copier.readers, copier.writers, [], timeout)[:2])
 
 
 def rehearse() -> None:

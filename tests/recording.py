@@ -11,7 +11,7 @@ from typing import Any
 from dust import config
 from dust.backend import Change
 from dust.cluster import Cluster
-from dust.command import Command, Result
+from dust.command import Command, Copied, Result
 from dust.config import Settings
 from dust.link import DOWN, LIVE, Link
 from dust.node import Node
@@ -129,6 +129,7 @@ class Recorder:
         self.errors: list[str] = []
         self.asked: list[str] = []
         self.tables: list[tuple[list[list[str]], list[str]]] = []
+        self.copied: list[tuple[str, list[str], str, str]] = []
         self.shown: list[tuple[list[str], str]] = []
 
     def type(self, *words: str) -> str:
@@ -147,6 +148,14 @@ class Recorder:
 
     def run(self, target: str, line: str, timeout: float | None = None) -> list[Result]:
         raise NotImplementedError
+
+    def put(self, files: Sequence[str], target: str, directory: str = "") -> list[Copied]:
+        self.copied.append(("put", list(files), target, directory))
+        return [Copied(node, "ok", files=1) for node in self.running(target)]
+
+    def get(self, target: str, files: Sequence[str], directory: str = ".") -> list[Copied]:
+        self.copied.append(("get", list(files), target, directory))
+        return [Copied(node, "ok", files=1) for node in self.running(target)]
 
     def print(self, text: str = "") -> None:
         self.said.append(text)

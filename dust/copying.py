@@ -1,0 +1,264 @@
+"""One node's copy, in its worker: an ssh without a terminal, and files on either side of it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+from dust import messages, reasons, sftp
+from dust.download import Get
+from dust.exchange import Exchange, Task
+from dust.screen import printable
+from dust.sftp import Version
+from dust.streams import local
+from dust.tally import Tally
+from dust.upload import Put
+
+#: How much a pipe to or from ssh is asked to hold, and how much of its errors is kept, in bytes.
+PIPE, SAID = 1 << 20, 4096
+#: Seconds between two messages about how far it is; for tidying up before it ends in any case.
+PACE, PATIENCE = 0.25, 3.0
+#: How many files are counted in one turn.
+_COUNTED = 200
+_NO_SFTP = b"subsystem request failed"
+
+
+class Lacking(Exception):
+    """The server cannot do what a copy needs."""
+
+
+class Copier:
+    """A copy on one node. `emit` takes its messages; it is `over` after the last one."""
+
+    def __init__(self, order: messages.Copy, emit: Callable[[messages.Message], None]) -> None:
+        self.over = False
+        self._order = order
+        self._emit = emit
+        self._tally = Tally()
+        self._buffer = memoryview(bytearray(PIPE))
+        self._until = time.monotonic() + order.timeout
+        self._retry_at: float | None = None
+        self._told_at, self._told = 0.0, (-1, -1, -1)
+        self._tries = 0
+        self._stopping = ""
+        self._copy: Put | Get
+        names = [name.encode("latin-1") for name in order.names]
+        directory = order.directory.encode("latin-1")
+        if order.put:
+            self._copy = Put(names, directory, self._tally)
+        else:
+            self._copy = Get([os.fsdecode(name) for name in names], directory, self._tally)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self._connection: Connection | None = None
+        try:
+            os.chdir(order.folder.encode("latin-1"))
+            self._counting: Iterator[None] | None = self._copy.count()
+            self._connect()
+        except OSError as error:
+            self._end("ended", f"{error.filename or 'ssh'}: {local(error).text}")
+
+    # --- for the worker's loop
+
+    @property
+    def readers(self) -> list[int]:
+        """Descriptors to read from."""
+        return self._connection.readers if self._connection else []
+
+    @property
+    def writers(self) -> list[int]:
+        """Descriptors to write to, now."""
+        if self._connection and self._exchange.out.size:
+            return [self._connection.to]
+        return []
+
+    @property
+    def deadline(self) -> float | None:
+        """When a turn is due at the latest (monotonic seconds), or None."""
+        if self._counting is not None and not self._stopping:
+            return 0.0
+        if self._retry_at is not None:
+            return self._retry_at
+        if self._stopping or not self._exchange.greeted:
+            return self._until
+        return None
+
+    def turn(self, readable: list[int], writable: list[int]) -> None:
+        """Go on, with what there is to read and room to write."""
+        if self._counting is not None:
+            if sum(1 for _ in islice(self._counting, _COUNTED)) < _COUNTED:
+                self._counting = None
+        now = time.monotonic()
+        if self._retry_at is not None and now >= self._retry_at:
+            self._retry_at = None
+            self._connect()
+        if (connection := self._connection) is not None:
+            try:
+                connection.hear(readable)
+                if connection.output in readable:
+                    self._listen(connection)
+                if not self.over and connection.to in writable:
+                    self._exchange.out.flush(connection.to)
+                    self._exchange.fill()
+            except (ValueError, Lacking) as error:
+                self._end("ended", f"its sftp server cannot be used: {error}")
+            except OSError as error:
+                self._lost(local(error).text)
+        if not self.over and self._retry_at is None and now >= self._until:
+            if self._stopping:
+                self._end("ended", self._stopping)
+            elif not self._exchange.greeted:
+                self._end("timed out", f"no sftp server within {self._order.timeout:g} s")
+        if not self.over and now >= self._told_at + PACE:
+            self._tell(now)
+
+    def cancel(self, why: str = "interrupted") -> None:
+        """Stop, and remove what is not whole; it may take some time until it is over."""
+        if self.over or self._stopping:
+            return
+        self._stopping = why
+        self._until = time.monotonic() + PATIENCE
+        leftovers = self._copy.leftovers()
+        if self._connection is None:
+            self._end("ended", why)
+            return
+        self._exchange.stop(leftovers)
+        if self._exchange.over:
+            self._end("ended", why)
+
+    # --- the connection
+
+    def _connect(self) -> None:
+        self._tries += 1
+        self._exchange = Exchange(self._begin)
+        self._connection = Connection(self._order.argv)
+
+    def _begin(self, version: Version) -> Task:
+        if self._order.put and sftp.RENAME not in version.extensions:
+            raise Lacking("it cannot replace files")
+        return self._copy.begin(version)
+
+    def _listen(self, connection: Connection) -> None:
+        size = 0
+        with contextlib.suppress(BlockingIOError):
+            size = os.readv(connection.output, [self._buffer])
+            if not size:
+                self._lost("")
+                return
+        self._exchange.feed(self._buffer[:size])
+        if self._exchange.over:
+            self._end("ended", self._stopping or self._copy.problem)
+
+    def _lost(self, problem: str) -> None:
+        """ssh has ended, or takes nothing any more."""
+        assert self._connection is not None
+        said = self._connection.close()
+        self._connection = None
+        if self._stopping:
+            self._end("ended", self._stopping)
+            return
+        kind, text = reasons.reason(said.decode("utf-8", "replace"))
+        if not self._exchange.greeted:
+            if reasons.overloaded(text) and time.monotonic() < self._until:
+                self._retry_at = time.monotonic() + min(4.0, 0.25 * 2**self._tries)
+                return
+            if _NO_SFTP in said:
+                kind, text = "ended", "there is no sftp server"
+        else:
+            kind = "dropped" if kind == "ended" else kind
+        self._end(kind, text or problem or "the connection was closed (ssh -v may say why)")
+
+    # --- what is told
+
+    def _tell(self, now: float) -> None:
+        tally = self._tally
+        size = min(self._exchange.moved, tally.size_known or self._exchange.moved)
+        told = tally.files, max(size, tally.size), tally.size_known
+        if told != self._told:
+            self._told, self._told_at = told, now
+            self._emit(messages.Moved(told[0], told[1], tally.files_known, told[2]))
+
+    def _end(self, kind: str, error: str) -> None:
+        """Say what became of it. `error` is why not everything was tried, or ""."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if error:
+            self._copy.leftovers()  # those on this machine
+        self.over = True
+        tally = self._tally
+        self._emit(
+            messages.CopyEnded(
+                kind if error else "",
+                printable(error),
+                tally.files,
+                tally.size,
+                _rows(tally.failures),
+                _rows(tally.skipped),
+            )
+        )
+
+
+def _rows(reasons: dict[str, tuple[int, bytes]]) -> list[tuple[str, int, str]]:
+    return [
+        (printable(reason), count, printable(os.fsdecode(name)))
+        for reason, (count, name) in reasons.items()
+    ]
+
+
+class Connection:
+    """A running ssh: `to` and `output` are its standard input and output."""
+
+    def __init__(self, argv: list[str]) -> None:
+        theirs, self.to = os.pipe()
+        self.output, their_output = os.pipe()
+        self._errors, their_errors = os.pipe()
+        self.readers = [self.output, self._errors]
+        self._said = b""
+        ends = theirs, their_output, their_errors
+        try:
+            self._pid = os.posix_spawn(
+                argv[0],
+                argv,
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, end, at) for at, end in enumerate(ends)],
+                setsigdef=[signal.SIGPIPE],
+            )
+        finally:
+            for end in ends:
+                os.close(end)
+        for fd in (self.to, self.output, self._errors):
+            os.set_blocking(fd, False)
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            for fd in (self.to, self.output):
+                with contextlib.suppress(OSError):  # the user's share of such pipes is used up
+                    fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE)
+
+    def hear(self, readable: list[int]) -> None:
+        """Take in what ssh says beside the protocol."""
+        if self._errors not in readable:
+            return
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self._errors, SAID)
+            self._said = (self._said + data)[-SAID:]
+            if not data:
+                self.readers.remove(self._errors)
+
+    def close(self) -> bytes:
+        """Hang up, see that it ends, and return what it has said."""
+        os.close(self.to)
+        os.close(self.output)
+        deadline = time.monotonic() + 1.0
+        while os.waitpid(self._pid, os.WNOHANG)[0] == 0:
+            if time.monotonic() > deadline:
+                os.kill(self._pid, signal.SIGKILL)
+                deadline += 1.0
+            time.sleep(0.005)
+        if self._errors in self.readers:
+            self.hear([self._errors])
+        os.close(self._errors)
+        return self._said

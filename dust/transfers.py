@@ -1,0 +1,98 @@
+"""What a copy is asked for: names of this machine and of nodes, checked before anything runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+
+from dust import messages, wildcards
+from dust.errors import SessionError, UsageError
+from dust.node import Node
+
+
+def local_names(files: Iterable[str]) -> list[str]:
+    """Paths of this machine, as the worker takes them. Raises `UsageError`.
+
+    Two that would have the same name there are refused.
+    """
+    names: dict[str, str] = {}
+    found: list[str] = []
+    for path in files:
+        if "\0" in path or not os.path.lexists(path):
+            raise UsageError(f"{path!r}: there is no such file here")
+        name = os.path.basename(path.rstrip("/"))
+        if name in names and names[name] != path and name not in ("", ".", ".."):
+            raise UsageError(f"{names[name]} and {path} would both be {name} there")
+        names[name] = path
+        found.append(_octets(path))
+    if not found:
+        raise UsageError("there is nothing to copy")
+    return list(dict.fromkeys(found))
+
+
+def remote_directory(directory: str) -> str:
+    """A directory of a node, as the worker takes it: `~` is the login directory."""
+    return _octets(_at_login(directory))
+
+
+def remote_pattern(pattern: str) -> str:
+    """A pattern of a node's paths, as the worker takes it."""
+    return _octets(_at_login(pattern) or ".")
+
+
+def folders(nodes: Sequence[Node], directory: str, label: Callable[[Node], str]) -> dict[str, str]:
+    """The directory of each node here, by its id. Raises `UsageError` if it cannot be."""
+    found: dict[str, str] = {}
+    for node in nodes:
+        name = label(node)
+        if name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise UsageError(f"{name!r}: no directory can have the name of this node")
+        found[node.id] = _octets(os.path.join(directory, name))
+    return found
+
+
+def order(
+    node: Node,
+    argv: list[str],
+    put: bool,
+    names: list[str],
+    where: str,
+    folder: str,
+    timeout: float,
+) -> messages.Copy:
+    """What the worker of a node is told. Raises `SessionError` where there is no ssh."""
+    program, *arguments = argv
+    path = shutil.which(program)
+    if path is None:
+        raise SessionError(node.name, f"there is no {program} on this machine's PATH")
+    return messages.Copy([path, *arguments], put, names, where, _octets(folder), timeout)
+
+
+def _at_login(path: str) -> str:
+    if "\0" in path:
+        raise UsageError(f"{path!r}: no path has this name")
+    if path == "~" or path.startswith("~/"):
+        return path[2:].lstrip("/")
+    if path.startswith("~"):
+        raise UsageError(f"{path}: write the whole path (or ./{path}), `~` alone is understood")
+    return path
+
+
+def chosen(word: str) -> list[str]:
+    """The paths of this machine that a word as typed stands for; [] where there are none."""
+    from glob import glob  # most lines need none
+
+    pattern = wildcards.typed(word)
+    if word.startswith("~"):
+        head, slash, rest = pattern.partition("/")
+        pattern = wildcards.escaped(os.path.expanduser(head)) + slash + rest
+    literal = wildcards.literal(pattern)
+    if literal is None:
+        return sorted(glob(pattern))
+    return [literal] if os.path.lexists(literal) else []
+
+
+def _octets(text: str) -> str:
+    """The octets of a name, each as a character."""
+    return os.fsencode(text).decode("latin-1")
