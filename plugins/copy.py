@@ -22,14 +22,14 @@ def put(dust: Dust, path: Sequence[str]) -> None:
       put FILE... TARGET [DIR]
       put TARGET FILE [DIR]
 
-    DIR is a directory there that exists, else the login directory. Which word is the target is
-    told by what exists here and what selects nodes. Times and modes are kept; symbolic links are
-    left out. A file there is replaced once the new one is whole.
+    DIR is a directory there that exists; without one it is the login directory. Which word is the
+    target is told by what exists here and what selects nodes. Times and modes are kept, symbolic
+    links left out, and a file there is replaced once the new one is whole.
 
     Examples:
       put data.dat worker* /opt/data
       put *.conf site/ web[1-3]
-      put worker1 'a name with spaces' '~/in'
+      put worker1 'a name with spaces' ~/in
     """
     files, target, directory = _understood(dust, path)
     _tell(dust, "put", dust.put(files, target, directory))
@@ -44,12 +44,12 @@ def get(dust: Dust, target: str, path: Sequence[str]) -> None:
       get TARGET FILE... [DIR]
 
     The last word is DIR if it is not the only one and is a directory here, or ends with a slash;
-    else DIR is the current directory. FILE may have wildcards, and begins at the login directory.
-    Times and modes are kept; symbolic links are left out.
+    else DIR is the current directory. FILE begins at the login directory and may have wildcards
+    (not in quotes). Times and modes are kept, symbolic links left out.
 
     Examples:
       get worker* /var/log/syslog
-      get web[1-3] '/etc/nginx/*.conf' /etc/hosts copies/
+      get web[1-3] /etc/nginx/*.conf /etc/hosts copies/
     """
     directory = "."
     words = list(path)

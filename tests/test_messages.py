@@ -13,6 +13,8 @@ from dust.messages import (
     Answer,
     Attach,
     Close,
+    Copy,
+    CopyEnded,
     Decoder,
     Detached,
     Ended,
@@ -20,6 +22,7 @@ from dust.messages import (
     Line,
     Lost,
     Message,
+    Moved,
     Note,
     Open,
     Opened,
@@ -34,6 +37,7 @@ from dust.messages import (
 words = st.text(max_size=40)  # without lone surrogates, as decoded output is
 octets = st.binary(max_size=60)
 small = st.integers(0, 1000)
+rows = st.lists(st.tuples(words, small, words).map(list), max_size=3)
 KINDS: dict[type, st.SearchStrategy[Any]] = {
     Open: st.builds(Open, st.lists(words), words, words, small, small, st.floats(0, 1e6)),
     Line: st.builds(Line, octets),
@@ -50,6 +54,9 @@ KINDS: dict[type, st.SearchStrategy[Any]] = {
     Question: st.builds(Question, words, st.booleans()),
     Note: st.builds(Note, words),
     Detached: st.builds(Detached),
+    Copy: st.builds(Copy, st.lists(words), st.booleans(), st.lists(words), words, words, small),
+    Moved: st.builds(Moved, small, small, small, small),
+    CopyEnded: st.builds(CopyEnded, words, words, small, small, rows, rows),
     Lost: st.builds(Lost, words, words, st.integers(-1, 255)),
 }
 
@@ -102,7 +109,7 @@ def test_a_message_waits_for_its_last_byte() -> None:
         struct.pack("!IB", 1, 0) + b"7",
         struct.pack("!IB", 2, 0) + b"[]",
         struct.pack("!IB", 2, 7 + 4) + b"{}",
-        struct.pack("!IB", 4, 10) + b"\0\0\0\0",  # an end that is too short
+        struct.pack("!I", 4) + encode(Ended(0, 0.0, b""))[4:9],  # an end that is too short
         struct.pack("!IB", 2, 0) + b"\xff\xfe",
     ],
 )

@@ -1,0 +1,225 @@
+"""put and get on real nodes, as they are typed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dust.backends.local import LocalBackend
+
+DUST = Path(__file__).resolve().parents[2] / "bin" / "dust"
+ODD = [
+    b"plain",
+    b"a name with spaces",
+    b"-rf",
+    b"new\nline",
+    b'it\'s "quoted" $(x);*?[a]',
+    b"\xff\xfe",
+    b"~",
+    b".hidden",
+    "später".encode(),
+]
+
+
+class Place:
+    """Two nodes, and a directory of this machine that dust is started in."""
+
+    def __init__(self, root: Path, backend: LocalBackend) -> None:
+        self.root = root
+        self.here = root / "here"
+        self.homes = {node.name: Path(node.details["home"]) for node in backend.nodes()}
+
+    def dust(self, *lines: str, status: int = 0, memory: int = resource.RLIM_INFINITY) -> str:
+        """What these lines print, on both outputs; `memory` is what each process may use."""
+        argv = [sys.executable, str(DUST)]
+        for line in lines:
+            argv += ["-c", line]
+        env = {**os.environ, "DUST_HOME": str(self.root / "dust")}
+        done = subprocess.run(
+            argv, cwd=self.here, env=env, text=True, stdin=subprocess.DEVNULL, timeout=60,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="surrogateescape",
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (memory, memory)),
+        )  # fmt: skip
+        assert done.returncode == status, done.stdout
+        return done.stdout
+
+    def parts(self) -> list[Path]:
+        """What is left of files that were not whole."""
+        return [path for place in [self.here, *self.homes.values()] for path in rubbish(place)]
+
+
+def rubbish(place: Path) -> list[Path]:
+    return [path for path in place.rglob(".*") if ".dust-part-" in path.name]
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, LocalBackend]]:
+    root = tmp_path_factory.mktemp("copies")
+    backend = LocalBackend(root / "dust" / "local")
+    changes = backend.create(["n1", "n2"])
+    assert not [change for change in changes if change.error], changes
+    yield root, backend
+    backend.terminate([node.id for node in backend.nodes()])
+
+
+@pytest.fixture
+def place(nodes: tuple[Path, LocalBackend], tmp_path: Path) -> Iterator[Place]:
+    place = Place(*nodes)
+    place.here = tmp_path / "here"
+    place.here.mkdir()
+    yield place
+    assert not place.parts()
+
+
+def seen(folder: Path) -> dict[bytes, tuple[object, ...]]:
+    """Everything below a folder: name, kind and mode, time, contents."""
+    found: dict[bytes, tuple[object, ...]] = {}
+    base = os.fsencode(folder)
+    for path, _, names in os.walk(base):
+        for each in [path, *(os.path.join(path, name) for name in names)]:
+            info = os.lstat(each)
+            data = b"" if os.path.isdir(each) else Path(os.fsdecode(each)).read_bytes()
+            found[each[len(base) :]] = (oct(info.st_mode), int(info.st_mtime), data)
+    return found
+
+
+def test_a_tree_there_and_back_again(place: Place) -> None:
+    tree = place.here / "tree"
+    (tree / "sub" / "none").mkdir(parents=True)
+    for number, name in enumerate(ODD):
+        path = os.path.join(os.fsencode(tree), name)
+        with open(path, "wb") as file:
+            file.write(name * number)  # the first is empty
+        os.chmod(path, 0o600 + number)
+        os.utime(path, (10**9, 10**9 + number))
+    (tree / "large").write_bytes(os.urandom(3_000_001))
+    (tree / "sub" / "exact").write_bytes(bytes(1 << 20))
+    os.chmod(tree / "sub", 0o500)
+    os.utime(tree / "sub", (10**9, 10**9))
+    said = place.dust("put tree n*", "get n* tree back/")
+    assert f"{2 * (len(ODD) + 2)} files to n[1-2]" in said
+    assert f"{2 * (len(ODD) + 2)} files from n[1-2]" in said
+    for node, home in place.homes.items():
+        assert seen(home / "tree") == seen(tree)
+        assert seen(place.here / "back" / node / "tree") == seen(tree)
+
+
+def test_links_are_left_out_and_said(place: Place) -> None:
+    tree = place.here / "links"
+    tree.mkdir()
+    (tree / "file").write_text("x")
+    (tree / "link").symlink_to("/etc/passwd")
+    os.mkfifo(tree / "pipe")
+    said = place.dust("put links n1", "@n1 ln -s /etc/passwd links/other", "get n1 links")
+    assert "n1: links/link: skipped: a symbolic link" in said
+    assert "n1: links/pipe: skipped: not an ordinary file" in said
+    assert "n1: links/other: skipped: a symbolic link" in said
+    assert sorted(os.listdir(place.homes["n1"] / "links")) == ["file", "other"]
+    assert os.listdir(place.here / "n1" / "links") == ["file"]
+
+
+def test_wildcards_on_both_sides(place: Place) -> None:
+    for name in ("a.w", "b.w", ".c.w", "d.v", "x[1].w"):
+        (place.here / name).write_text(name)
+    assert "6 files to n[1-2]" in place.dust("@n* mkdir -p w/s", "put *.w n* w")
+    assert sorted(os.listdir(place.homes["n1"] / "w")) == ["a.w", "b.w", "s", "x[1].w"]
+    said = place.dust("get n1 w/[ab].w ~/w/x\\[1\\].w 'w/*.w'", status=1)
+    assert "3 files from n1" in said
+    assert "w/*.w: no such file" in said
+    assert sorted(os.listdir(place.here / "n1")) == ["a.w", "b.w", "x[1].w"]
+    assert "w/*.none: nothing there matches" in place.dust("get n1 w/*.none", status=1)
+
+
+@pytest.mark.parametrize(
+    ("line", "there"),
+    [
+        ("put f n1", "f"),
+        ("put n1 f", "f"),
+        ("put f n1 d", "d/f"),
+        ("put n1 f d", "d/f"),
+        ("put f n1 ~/d", "d/f"),
+        ("put f g n1", "g"),
+        ("put f g n1 d/", "d/g"),
+        ("put f n1 /tmp/../{home}/d", "d/f"),
+        ("put . n1 d", "d/g"),
+    ],
+)
+def test_the_order_of_words(place: Place, line: str, there: str) -> None:
+    for name in ("f", "g"):
+        (place.here / name).write_text(line)
+    home = place.homes["n1"]
+    (home / "d").mkdir(exist_ok=True)
+    place.dust(line.replace("{home}", "root" if os.geteuid() == 0 else str(home)[1:]))
+    assert (home / there).read_text() == line
+
+
+@pytest.mark.parametrize(
+    ("line", "says", "status"),
+    [
+        ("put f n1 n2", "this may mean", 2),
+        ("put nosuch n1", "there is no file nosuch here", 2),
+        ("put f n3", "no node or cluster is called n3", 2),
+        ("put f n1 nosuch", "nosuch: no such file or directory", 1),
+        ("put f n1 /etc/passwd", "/etc/passwd: that is no directory", 1),
+        ("put f ./n1/f n2", "f and ./n1/f would both be f", 2),
+        ("put f", "Usage: put", 2),
+        ("put f n1 ~other", "write the whole path", 2),
+        ("get n1 nosuch", "n1: nosuch: no such file or directory", 1),
+        ("get n3 f", "no node or cluster is called n3", 2),
+        ("get n1 f f/", "f", 1),
+    ],
+)
+def test_what_cannot_be_done_is_said(place: Place, line: str, says: str, status: int) -> None:
+    (place.here / "f").write_text("f")
+    (place.here / "n1").mkdir()
+    (place.here / "n1" / "f").write_text("f")
+    assert says in place.dust(line, status=status)
+
+
+def test_a_directory_is_not_replaced_by_a_file(place: Place) -> None:
+    (place.here / "thing").write_text("new")
+    (place.homes["n1"] / "thing").mkdir(exist_ok=True)
+    said = place.dust("put thing n*", status=1)
+    assert "n1: thing: there is a directory of this name" in said
+    assert "1 file to n2" in said
+    (place.here / "n2" / "thing").mkdir(parents=True)
+    said = place.dust("get n2 thing", status=1)
+    assert "irectory" in said
+
+
+def test_many_small_files(place: Place) -> None:
+    tree = place.here / "many"
+    for number in range(2000):
+        folder = tree / str(number % 20)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / str(number)).write_text(str(number))
+    place.dust("put many n*", "get n2 many")
+    assert seen(place.homes["n1"] / "many") == seen(tree) == seen(place.here / "n2" / "many")
+
+
+def test_a_large_file_in_little_memory(place: Place) -> None:
+    size = 300 << 20
+    with open(place.here / "sparse", "wb") as file:
+        file.truncate(size)
+        file.write(b"begin")
+        file.seek(size - 5)
+        file.write(b"end")
+    wanted = digest(place.here / "sparse")
+    place.dust("put sparse n1", "get n1 sparse", memory=100 << 20)
+    assert digest(place.homes["n1"] / "sparse") == wanted == digest(place.here / "n1" / "sparse")
+    (place.homes["n1"] / "sparse").unlink()
+
+
+def digest(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
