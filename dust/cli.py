@@ -152,7 +152,7 @@ def _run(options: dict[str, Any]) -> int:
     end_on_signals()
     try:
         scripted = script or (not options["-c"] and is_script())
-        if scripted or any(line.lstrip().startswith("@") for line in options["-c"]):
+        if scripted or any(line.lstrip().startswith(("@", "put ", "get ")) for line in options["-c"]):
             context.sessions.prepare()  # it starts while plugins are loaded
         shell = Shell(context)
         if options["-c"]:

@@ -25,6 +25,7 @@ PIPE, SAID = 1 << 20, 4096
 PACE, PATIENCE = 0.25, 3.0
 #: How many files are counted in one turn.
 _COUNTED = 200
+#: What ssh says where the server has no such subsystem.
 _NO_SFTP = b"subsystem request failed"
 
 
@@ -101,7 +102,7 @@ class Copier:
                 connection.hear(readable)
                 if connection.output in readable:
                     self._listen(connection)
-                if not self.over and connection.to in writable:
+                if self._connection is connection and connection.to in writable:
                     self._exchange.out.flush(connection.to)
                     self._exchange.fill()
             except (ValueError, Lacking) as error:
