@@ -184,7 +184,7 @@ class Copies:
         result.failures = [(reason, count, name) for reason, count, name in end.failures]
         result.skipped = [(kind, count, name) for kind, count, name in end.skipped]
         reached = end.kind in _REACHED or end.files
-        error = end.error if end.kind in ("", "ended", "dropped") else f"{end.kind}: {end.error}"
+        error = end.error if end.kind in ("", "ended") else f"{end.kind}: {end.error}"
         failed = FAILED if reached else UNREACHABLE
         self._end(lane, failed if error or end.failures else OK, error)
 

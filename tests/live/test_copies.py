@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import resource
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from dust.backends.local import LocalBackend
+from live.driver import children, gone, started
 
 DUST = Path(__file__).resolve().parents[2] / "bin" / "dust"
 ODD = [
@@ -50,9 +54,37 @@ class Place:
         assert done.returncode == status, done.stdout
         return done.stdout
 
+    @contextmanager
+    def halfway(self, line: str, there: Path) -> Iterator[subprocess.Popen[str]]:
+        """Dust with a copy of much, once some of it has arrived in a folder."""
+        for folder in (self.here, self.homes["n2"]):
+            with open(folder / "much", "wb") as file:
+                file.truncate(8 << 30)  # nothing of it is on a disk, and no machine is that quick
+        argv = [sys.executable, str(DUST), "-c", line]
+        env = {**os.environ, "DUST_HOME": str(self.root / "dust")}
+        process = subprocess.Popen(
+            argv, cwd=self.here, env=env, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            until(lambda: any(part.stat().st_size for part in rubbish(there)))
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+            (self.homes["n2"] / "much").unlink()
+
     def parts(self) -> list[Path]:
         """What is left of files that were not whole."""
         return [path for place in [self.here, *self.homes.values()] for path in rubbish(place)]
+
+
+def until(true: Callable[[], object], patience: float = 30.0) -> None:
+    """Wait for what must come."""
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def rubbish(place: Path) -> list[Path]:
@@ -223,3 +255,55 @@ def digest(path: Path) -> str:
         while block := file.read(1 << 20):
             found.update(block)
     return found.hexdigest()
+
+
+@pytest.mark.parametrize("line", ["put much n1 d", "get n2 much"])
+def test_ctrl_c_leaves_the_old_file_and_says_what_is_not_done(place: Place, line: str) -> None:
+    old = (place.here / "n2" if "get" in line else place.homes["n1"] / "d") / "much"
+    old.parent.mkdir(exist_ok=True)
+    old.write_text("old")
+    with place.halfway(line, old.parent) as dust:
+        dust.send_signal(signal.SIGINT)
+        said, _ = dust.communicate(timeout=30)
+        assert dust.returncode == 130
+        assert f"not done: {line.split()[2 if 'put' in line else 1]}" in said
+        assert old.read_text() == "old"
+        assert not place.parts()
+
+
+@pytest.mark.parametrize("line", ["put much n1 d", "get n2 much"])
+def test_a_killed_dust_leaves_no_part_and_no_process(place: Place, line: str) -> None:
+    folder = place.here / "n2" if "get" in line else place.homes["n1"] / "d"
+    folder.mkdir(exist_ok=True)
+    with place.halfway(line, folder) as dust:
+        processes = {pid: started(pid) for pid in children(dust.pid)}
+        dust.kill()
+        assert not gone(processes, 10)
+        until(lambda: not place.parts())
+
+
+def test_a_cut_connection_leaves_the_old_file_and_a_part_that_is_named(place: Place) -> None:
+    old = place.homes["n1"] / "d" / "much"
+    old.parent.mkdir(exist_ok=True)
+    old.write_text("old")
+    with place.halfway("put much n1 d", old.parent) as dust:
+        for pid in children(dust.pid):
+            if Path(f"/proc/{pid}/comm").read_text() == "ssh\n":
+                os.kill(pid, signal.SIGKILL)
+        said, _ = dust.communicate(timeout=30)
+        assert dust.returncode == 1
+        assert "dust: n1: dropped: " in said
+        assert old.read_text() == "old"
+        (part,) = rubbish(old.parent)
+        assert part.name.startswith(".much.dust-part-")
+        part.unlink()
+
+
+def test_a_node_that_is_not_there_fails_alone(place: Place) -> None:
+    (place.here / "hosts").write_text("nobody.invalid\n")
+    (place.here / "f").write_text("f")
+    env = {**os.environ, "DUST_HOME": str(place.root / "dust")}
+    argv = [sys.executable, str(DUST), "-i", "hosts", "-c", "put f nobody*"]
+    done = subprocess.run(argv, cwd=place.here, env=env, text=True, capture_output=True)
+    assert done.returncode == 1
+    assert "nobody.invalid: name resolution: " in done.stderr
