@@ -87,6 +87,24 @@ def test_the_plugin(dust: Start, home: Path) -> None:
         plugin.unlink()
 
 
+def test_the_plugin_that_copies(dust: Start, home: Path, tmp_path: Path) -> None:
+    folder = home / "plugins"
+    folder.mkdir(exist_ok=True)
+    plugin = folder / "release.py"
+    plugin.write_text(block("`dust.put(files, target, directory)`", "python"))
+    try:
+        screen = dust()
+        settled(screen)
+        screen.line(f"cd {tmp_path}")
+        settled(screen, f"cd {tmp_path}")
+        screen.line("release worker*")
+        settled(screen, "release worker*")
+        first = Path("/etc/os-release").read_text().splitlines()[0]
+        assert f"worker1: {first}\nworker2: {first}\n" in screen.text
+    finally:
+        plugin.unlink()
+
+
 def test_the_configuration_is_valid(tmp_path: Path) -> None:
     from dust.config import load
 
