@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: The exit status after Ctrl-C, as in any shell.
 INTERRUPTED = 130
+#: How lines begin that need sessions or copies.
+_CONNECTING = ("@", "put ", "get ")
 #: Which setting an option of the command line is.
 _SETTINGS = {
     "--backend": "backend",
@@ -152,7 +154,7 @@ def _run(options: dict[str, Any]) -> int:
     end_on_signals()
     try:
         scripted = script or (not options["-c"] and is_script())
-        if scripted or any(line.lstrip().startswith(("@", "put ", "get ")) for line in options["-c"]):
+        if scripted or any(line.lstrip().startswith(_CONNECTING) for line in options["-c"]):
             context.sessions.prepare()  # it starts while plugins are loaded
         shell = Shell(context)
         if options["-c"]:
