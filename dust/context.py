@@ -189,7 +189,9 @@ class Context:
         timeout = self.settings.connect_timeout
 
         def order(node: Node) -> messages.Copy:
-            argv = self._argv(node, "sftp", tty=False, subsystem=True)
+            def argv(command: str, subsystem: bool) -> list[str]:
+                return self._argv(node, command, tty=False, subsystem=subsystem)
+
             return transfers.order(node, argv, put, names, where(node), folder, timeout)
 
         copies = Copies(self.sessions, nodes, order, self.settings.fanout)

@@ -30,6 +30,7 @@ class Copied:
 
     `files` and `size` (bytes) were copied, in `seconds`. `error` says why not everything was tried,
     "" if it was; `failures` and `skipped` have a reason, for how many files, the first one's name.
+    `note` is what else there is to know.
     """
 
     node: Node
@@ -40,6 +41,7 @@ class Copied:
     seconds: float = 0.0
     failures: list[tuple[str, int, str]] = field(default_factory=list)
     skipped: list[tuple[str, int, str]] = field(default_factory=list)
+    note: str = ""
 
     @property
     def ok(self) -> bool:
@@ -171,6 +173,8 @@ class Copies:
         for message in received:
             if isinstance(message, messages.Moved):
                 lane.moved = message
+            elif isinstance(message, messages.Note):
+                lane.result.note = message.text
             elif isinstance(message, messages.CopyEnded):
                 self._ended(lane, message)
                 return False
@@ -206,13 +210,12 @@ def problems(results: Iterable[Copied], label: Callable[[Node], str]) -> list[st
     return _lines(rows, label)
 
 
-def left_out(results: Iterable[Copied], label: Callable[[Node], str]) -> list[str]:
-    """What was skipped, in the same form."""
-    rows = [
-        (result, f"skipped: {kind}", count, name)
-        for result in results
-        for kind, count, name in result.skipped
-    ]
+def remarks(results: Iterable[Copied], label: Callable[[Node], str]) -> list[str]:
+    """What was skipped and what else is to know, in the same form."""
+    results = list(results)
+    rows = [(result, result.note, 0, "") for result in results if result.note]
+    for result in results:
+        rows += [(result, f"skipped: {kind}", count, name) for kind, count, name in result.skipped]
     return _lines(rows, label)
 
 

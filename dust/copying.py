@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from dust import messages, reasons, sftp
+from dust.archive import Archive
 from dust.download import Get
 from dust.exchange import Exchange, Task
 from dust.screen import printable
@@ -56,6 +57,7 @@ class Copier:
             self._copy = Get([os.fsdecode(name) for name in names], directory, self._tally)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         self._connection: Connection | None = None
+        self._archive: Archive | None = None
         try:
             os.chdir(order.folder.encode("latin-1"))
             self._counting: Iterator[None] | None = self._copy.count()
@@ -68,12 +70,14 @@ class Copier:
     @property
     def readers(self) -> list[int]:
         """Descriptors to read from."""
+        if self._archive:
+            return [self._archive.over]
         return self._connection.readers if self._connection else []
 
     @property
     def writers(self) -> list[int]:
         """Descriptors to write to, now."""
-        if self._connection and self._exchange.out.size:
+        if self._connection and not self._archive and self._exchange.out.size:
             return [self._connection.to]
         return []
 
@@ -84,6 +88,8 @@ class Copier:
             return 0.0
         if self._retry_at is not None:
             return self._retry_at
+        if self._archive:
+            return self._told_at + PACE
         if self._stopping or not self._exchange.greeted:
             return self._until
         return None
@@ -97,7 +103,10 @@ class Copier:
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
             self._connect()
-        if (connection := self._connection) is not None:
+        if self._archive:
+            if self._archive.over in readable:
+                self._end_archive(self._archive)
+        elif (connection := self._connection) is not None:
             try:
                 connection.hear(readable)
                 if connection.output in readable:
@@ -105,11 +114,13 @@ class Copier:
                 if self._connection is connection and connection.to in writable:
                     self._exchange.out.flush(connection.to)
                     self._exchange.fill()
-            except (ValueError, Lacking) as error:
+            except Lacking:
+                self._fall_back()
+            except ValueError as error:
                 self._end("ended", f"its sftp server cannot be used: {error}")
             except OSError as error:
                 self._lost(local(error).text)
-        if not self.over and self._retry_at is None and now >= self._until:
+        if not (self.over or self._archive) and self._retry_at is None and now >= self._until:
             if self._stopping:
                 self._end("ended", self._stopping)
             elif not self._exchange.greeted:
@@ -124,7 +135,7 @@ class Copier:
         self._stopping = why
         self._until = time.monotonic() + PATIENCE
         leftovers = self._copy.leftovers()
-        if self._connection is None:
+        if self._connection is None or self._archive:
             self._end("ended", why)
             return
         self._exchange.stop(leftovers)
@@ -140,7 +151,7 @@ class Copier:
 
     def _begin(self, version: Version) -> Task:
         if self._order.put and sftp.RENAME not in version.extensions:
-            raise Lacking("it cannot replace files")
+            raise Lacking  # it cannot replace files
         return self._copy.begin(version)
 
     def _listen(self, connection: Connection) -> None:
@@ -168,10 +179,30 @@ class Copier:
                 self._retry_at = time.monotonic() + min(4.0, 0.25 * 2**self._tries)
                 return
             if _NO_SFTP in said:
-                kind, text = "ended", "there is no sftp server"
+                self._fall_back()
+                return
         else:
             kind = "dropped" if kind == "ended" else kind
         self._end(kind, text or problem or "the connection was closed (ssh -v may say why)")
+
+    # --- without an sftp server
+
+    def _fall_back(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._emit(messages.Note("no sftp server there that can do it: copied by tar"))
+        self._connection = Connection(self._order.shell)
+        self._archive = Archive(self._order, *self._connection.hand_over(), self._tally)
+
+    def _end_archive(self, archive: Archive) -> None:
+        assert self._connection is not None
+        said, status = self._connection.close(), self._connection.status
+        self._connection = None
+        text = " · ".join(reasons.lines(said.decode("utf-8", "replace")))
+        problem = archive.problem or (f"exit {status}" if status else "")
+        if problem and self._order.put:
+            self._tally.files = self._tally.size = 0  # nobody knows
+        self._end("ended", (text or problem) if problem else "")
 
     # --- what is told
 
@@ -190,6 +221,8 @@ class Copier:
             self._connection = None
         if error:
             self._copy.leftovers()  # those on this machine
+            if self._archive:
+                self._archive.tidy()
         self.over = True
         tally = self._tally
         self._emit(
@@ -220,6 +253,8 @@ class Connection:
         self._errors, their_errors = os.pipe()
         self.readers = [self.output, self._errors]
         self._said = b""
+        self.status = 0
+        self._ours = [self.to, self.output]
         ends = theirs, their_output, their_errors
         try:
             self._pid = os.posix_spawn(
@@ -239,6 +274,13 @@ class Connection:
                 with contextlib.suppress(OSError):  # the user's share of such pipes is used up
                     fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE)
 
+    def hand_over(self) -> tuple[int, int]:
+        """The ends of both pipes, blocking, for somebody who closes them."""
+        self._ours.clear()
+        for fd in (self.to, self.output):
+            os.set_blocking(fd, True)
+        return self.to, self.output
+
     def hear(self, readable: list[int]) -> None:
         """Take in what ssh says beside the protocol."""
         if self._errors not in readable:
@@ -251,14 +293,15 @@ class Connection:
 
     def close(self) -> bytes:
         """Hang up, see that it ends, and return what it has said."""
-        os.close(self.to)
-        os.close(self.output)
+        for fd in self._ours:
+            os.close(fd)
         deadline = time.monotonic() + 1.0
-        while os.waitpid(self._pid, os.WNOHANG)[0] == 0:
+        while not (ended := os.waitpid(self._pid, os.WNOHANG))[0]:
             if time.monotonic() > deadline:
                 os.kill(self._pid, signal.SIGKILL)
                 deadline += 1.0
             time.sleep(0.005)
+        self.status = os.waitstatus_to_exitcode(ended[1])
         if self._errors in self.readers:
             self.hear([self._errors])
         os.close(self._errors)

@@ -65,7 +65,9 @@ class Close(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """Copy files over `argv` (an ssh that begins an sftp server there).
+    """Copy files over `argv` (an ssh that begins an sftp server there), or over `shell`.
+
+    `shell` (an ssh that runs what `archive` gives) is for a node that has no sftp server.
 
     With `put` the `names` are paths here, to be copied into the `directory` there, otherwise they
     are patterns of paths there, and the `directory` is here. Names are octets as latin-1; those
@@ -73,6 +75,7 @@ class Copy(NamedTuple):
     """
 
     argv: list[str]
+    shell: list[str]
     put: bool
     names: list[str]
     directory: str

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 
-from dust import messages, wildcards
+from dust import archive, messages, wildcards
 from dust.errors import SessionError, UsageError
 from dust.node import Node
 
@@ -54,19 +54,24 @@ def folders(nodes: Sequence[Node], directory: str, label: Callable[[Node], str])
 
 def order(
     node: Node,
-    argv: list[str],
+    argv: Callable[[str, bool], list[str]],
     put: bool,
     names: list[str],
     where: str,
     folder: str,
     timeout: float,
 ) -> messages.Copy:
-    """What the worker of a node is told. Raises `SessionError` where there is no ssh."""
-    program, *arguments = argv
+    """What the worker of a node is told. Raises `SessionError` where there is no ssh.
+
+    `argv` makes the ssh call for a command, or for a subsystem.
+    """
+    calls = argv("sftp", True), argv(archive.command(put), False)
+    program = calls[0][0]
     path = shutil.which(program)
     if path is None:
         raise SessionError(node.name, f"there is no {program} on this machine's PATH")
-    return messages.Copy([path, *arguments], put, names, where, _octets(folder), timeout)
+    sftp, shell = ([path, *arguments] for _, *arguments in calls)
+    return messages.Copy(sftp, shell, put, names, where, _octets(folder), timeout)
 
 
 def _at_login(path: str) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from dust.command import Copied, Dust, UsageError, command
-from dust.copies import amount, left_out, problems
+from dust.copies import amount, problems, remarks
 from dust.errors import TargetError
 from dust.lines import unquote
 from dust.transfers import chosen
@@ -111,7 +111,7 @@ def _pattern(word: str) -> str:
 
 
 def _tell(dust: Dust, verb: str, results: Sequence[Copied]) -> None:
-    for line in left_out(results, dust.cluster.label):
+    for line in remarks(results, dust.cluster.label):
         dust.print(line)
     for line in problems(results, dust.cluster.label):
         dust.error(line)

@@ -54,7 +54,9 @@ KINDS: dict[type, st.SearchStrategy[Any]] = {
     Question: st.builds(Question, words, st.booleans()),
     Note: st.builds(Note, words),
     Detached: st.builds(Detached),
-    Copy: st.builds(Copy, st.lists(words), st.booleans(), st.lists(words), words, words, small),
+    Copy: st.builds(
+        Copy, st.lists(words), st.lists(words), st.booleans(), st.lists(words), words, words, small
+    ),
     Moved: st.builds(Moved, small, small, small, small),
     CopyEnded: st.builds(CopyEnded, words, words, small, small, rows, rows),
     Lost: st.builds(Lost, words, words, st.integers(-1, 255)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from dust.backends import local
 from dust.backends.local import LocalBackend
 from live.driver import children, gone, started
 
@@ -91,11 +93,24 @@ def rubbish(place: Path) -> list[Path]:
     return [path for path in place.rglob(".*") if ".dust-part-" in path.name]
 
 
+def without_sftp(make: Callable[..., str]) -> Callable[..., str]:
+    """A maker of configurations without an sftp server."""
+
+    def config(*given: str) -> str:
+        return re.sub(r"(?m)^Subsystem.*\n", "", make(*given))
+
+    return config
+
+
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, LocalBackend]]:
     root = tmp_path_factory.mktemp("copies")
     backend = LocalBackend(root / "dust" / "local")
     changes = backend.create(["n1", "n2"])
+    with pytest.MonkeyPatch.context() as patch:
+        for function in ("isolated_config", "plain_config"):
+            patch.setattr(local, function, without_sftp(getattr(local, function)))
+        changes += backend.create(["bare"])
     assert not [change for change in changes if change.error], changes
     yield root, backend
     backend.terminate([node.id for node in backend.nodes()])
@@ -122,7 +137,8 @@ def seen(folder: Path) -> dict[bytes, tuple[object, ...]]:
     return found
 
 
-def test_a_tree_there_and_back_again(place: Place) -> None:
+@pytest.mark.parametrize(("target", "count"), [("n*", 2), ("bare", 1)])
+def test_a_tree_there_and_back_again(place: Place, target: str, count: int) -> None:
     tree = place.here / "tree"
     (tree / "sub" / "none").mkdir(parents=True)
     for number, name in enumerate(ODD):
@@ -135,10 +151,13 @@ def test_a_tree_there_and_back_again(place: Place) -> None:
     (tree / "sub" / "exact").write_bytes(bytes(1 << 20))
     os.chmod(tree / "sub", 0o500)
     os.utime(tree / "sub", (10**9, 10**9))
-    said = place.dust("put tree n*", "get n* tree back/")
-    assert f"{2 * (len(ODD) + 2)} files to n[1-2]" in said
-    assert f"{2 * (len(ODD) + 2)} files from n[1-2]" in said
+    for line in (f"put tree {target}", f"get {target} tree back/"):
+        said = place.dust(line)
+        assert f"{count * (len(ODD) + 2)} files " in said
+        assert ("bare: no sftp server there that can do it: copied by tar" in said) == (count == 1)
     for node, home in place.homes.items():
+        if node.startswith("n") != (count == 2):
+            continue
         assert seen(home / "tree") == seen(tree)
         assert seen(place.here / "back" / node / "tree") == seen(tree)
 
@@ -257,17 +276,20 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
-@pytest.mark.parametrize("line", ["put much n1 d", "get n2 much"])
+@pytest.mark.parametrize("line", ["put much n1 d", "get n2 much", "put much bare d"])
 def test_ctrl_c_leaves_the_old_file_and_says_what_is_not_done(place: Place, line: str) -> None:
-    old = (place.here / "n2" if "get" in line else place.homes["n1"] / "d") / "much"
+    node = line.split()[2 if "put" in line else 1]
+    old = (place.here / node if "get" in line else place.homes[node] / "d") / "much"
     old.parent.mkdir(exist_ok=True)
     old.write_text("old")
     with place.halfway(line, old.parent) as dust:
         dust.send_signal(signal.SIGINT)
         said, _ = dust.communicate(timeout=30)
         assert dust.returncode == 130
-        assert f"not done: {line.split()[2 if 'put' in line else 1]}" in said
+        assert f"not done: {node}" in said
         assert old.read_text() == "old"
+        if node == "bare":  # its shell tidies up by itself
+            until(lambda: not place.parts())
         assert not place.parts()
 
 
@@ -307,3 +329,27 @@ def test_a_node_that_is_not_there_fails_alone(place: Place) -> None:
     done = subprocess.run(argv, cwd=place.here, env=env, text=True, capture_output=True)
     assert done.returncode == 1
     assert "nobody.invalid: name resolution: " in done.stderr
+
+
+def test_without_an_sftp_server(place: Place) -> None:
+    home = place.homes["bare"]
+    tree = place.here / "tree"
+    (tree / "sub").mkdir(parents=True)
+    (tree / "sub" / "f").write_text("new")
+    (tree / "thing").write_text("a file")
+    (tree / "link").symlink_to("thing")
+    (home / "to" / "tree" / "sub").mkdir(parents=True)
+    (home / "to" / "tree" / "sub" / "f").write_text("old")
+    (home / "to" / "tree" / "kept").write_text("kept")
+    (home / "to" / "tree" / "thing").mkdir()
+    said = place.dust("put tree bare to", status=1)
+    assert "bare: tree/link: skipped: a symbolic link" in said
+    assert "./tree/thing: there is a directory of this name" in said
+    assert (home / "to" / "tree" / "sub" / "f").read_text() == "new"
+    assert (home / "to" / "tree" / "kept").read_text() == "kept"
+    said = place.dust("get bare to/tr?e nosuch*", status=1)
+    assert "nosuch*: no such file or directory" in said
+    assert (place.here / "bare" / "tree" / "sub" / "f").read_text() == "new"
+    said = place.dust("put tree bare nosuch", status=1)
+    assert "nosuch" in said
+    assert "file to" not in said
