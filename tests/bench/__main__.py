@@ -7,6 +7,7 @@ Options:
   -n NUMBERS   How many nodes, in turn [default: 16,64,256].
   --runs RUNS  How often each tool is measured; medians are printed [default: 5].
   --prompt     Measure Dust's prompt too, with lines typed on a terminal.
+  --copies     Measure copies only, beside scp and clush.
   --quick      One short run with 16 nodes, to see that it works.
   -h, --help   Show this.
 """
@@ -26,6 +27,7 @@ from typing import TypeVar
 from docopt import DocoptExit, docopt
 
 from bench import peer, table
+from bench.copies import report
 from bench.fleet import Fleet, fleet
 from bench.measure import Sample, measure
 from bench.rate import Course, Rate, floor_rate, tool_rate
@@ -48,6 +50,7 @@ class Plan:
     trips: int
     size: int
     prompt: bool
+    copies: bool
 
 
 def main(argv: list[str]) -> int:
@@ -70,12 +73,12 @@ def main(argv: list[str]) -> int:
 
 
 def _plan(options: dict[str, str]) -> Plan:
-    prompt = bool(options["--prompt"])
+    prompt, copies = bool(options["--prompt"]), bool(options["--copies"])
     if options["--quick"]:
-        return Plan([16], runs=1, trips=20, size=20_000_000, prompt=prompt)
+        return Plan([16], runs=1, trips=20, size=20_000_000, prompt=prompt, copies=copies)
     counts = [_number("-n", word) for word in options["-n"].split(",")]
     runs = _number("--runs", options["--runs"])
-    return Plan(counts, runs, trips=100, size=20_000_000, prompt=prompt)
+    return Plan(counts, runs, trips=100, size=20_000_000, prompt=prompt, copies=copies)
 
 
 def _number(option: str, word: str) -> int:
@@ -93,6 +96,9 @@ def _allow_descriptors(count: int) -> None:
 
 def _measure(plan: Plan) -> str:
     """Measure everything; returns the report."""
+    if plan.copies:
+        with fleet(PRINTING) as nodes:
+            return report(nodes, plan.runs, _say)
     program = peer.install()
     _say(f"Starting {max(plan.counts)} nodes")
     with fleet(max(plan.counts)) as nodes:
