@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from dust import sftp
 from dust.outbox import Outbox, Stretch
 from dust.sftp import Extended, Piece, Reply, Request, Status, Version
-from dust.streams import LOCAL, Download, Upload, as_status
+from dust.streams import Download, Upload, as_status
 
 #: Tasks at once: each may hold a file open on either side.
 TASKS = 64
@@ -186,7 +186,7 @@ class Exchange:
             upload.pending -= 1
             late = time.monotonic() - sent_at > SOON
             self._window = min(MOST, max(LEAST, self._window + (-size if late else size)))
-            status = Status(LOCAL, stretch.problem) if stretch.problem else as_status(reply)
+            status = Status(sftp.LOCAL, stretch.problem) if stretch.problem else as_status(reply)
             upload.took(status)
             self.moved += size if status.code == sftp.OK else 0
             if upload.done:

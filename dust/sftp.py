@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 #: Status codes.
 OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE = range(5)
+#: How a problem of this machine is marked among those that a server reports.
+LOCAL = -1
 _TEXTS = {
     NO_SUCH_FILE: "no such file or directory",
     PERMISSION_DENIED: "permission denied",
@@ -87,6 +89,8 @@ class Status(NamedTuple):
     @property
     def text(self) -> str:
         """For people."""
+        if self.code == LOCAL:
+            return self.said
         return _TEXTS.get(self.code) or f"the node says: {self.said or f'error {self.code}'}"
 
 

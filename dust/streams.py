@@ -8,14 +8,12 @@ from collections.abc import Callable
 from dust import sftp
 from dust.sftp import Reply, Status
 
-#: How a problem of this machine is marked among those that the server reports.
-LOCAL = -1
 FINE = Status(sftp.OK, "")
 
 
 def local(error: OSError) -> Status:
     """A problem of this machine, as a reply."""
-    return Status(LOCAL, error.strerror or str(error))
+    return Status(sftp.LOCAL, error.strerror or str(error))
 
 
 def as_status(reply: Reply) -> Status:
@@ -69,10 +67,12 @@ class Download:
 
     def plan(self, block: int) -> tuple[int, int] | None:
         """Offset and size of what to ask for next, or None if there is nothing for now."""
-        if self._end is not None or self.status is not FINE:
+        if self.status is not FINE:
             return None
         if self._gaps:
             return self._gaps.pop()
+        if self._end is not None:
+            return None
         size = block
         if self.size and self._next <= self.size:
             size = min(block, self.size - self._next + 1)  # one more, to see the end
@@ -101,13 +101,15 @@ class Download:
                 self.status = status
         elif status is not None or not got or (got < size and here == self.size):
             self._end = here if self._end is None else min(here, self._end)
-        elif got < size:
+            self._gaps = [gap for gap in self._gaps if gap[0] < self._end]
+        elif got < size and (self._end is None or here < self._end):
             self._gaps.append((here, size - got))
 
     @property
     def done(self) -> bool:
         """Whether nothing more is awaited."""
-        return not self.pending and (self._end is not None or self.status is not FINE)
+        whole = self._end is not None and not self._gaps
+        return not self.pending and (whole or self.status is not FINE)
 
     def finish(self) -> None:
         """Cut off what came from beyond the end. Raises OSError."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from dust import sftp
 from dust.exchange import Many, Step, Task
 from dust.sftp import Attributes, Extended, Handle, Reply, Request, Status, Version
-from dust.streams import FINE, LOCAL, Upload, as_status, local
+from dust.streams import FINE, Upload, as_status, local
 from dust.tally import Tally
 
 #: A file of at most this many bytes is sent in one request.
@@ -147,7 +147,7 @@ class Put:
                 self._tally.files += 1
             elif folder not in self._failed:
                 reason = yield from self._explain(status, there, folder)
-                self._tally.fail(path if status.code == LOCAL else there, reason)
+                self._tally.fail(path if status.code == sftp.LOCAL else there, reason)
             if status.code != sftp.OK:
                 yield sftp.remove(part)
             self.parts.discard(part)
