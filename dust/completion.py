@@ -39,6 +39,8 @@ def _argument(text: str, start: int, command: Command, cluster: Cluster) -> tupl
     word = text[start:]
     if word.startswith("-"):
         return start, _matching(command.options, word)
+    if "<path>" in command.arguments:
+        return _file_or_target(text, start, command, cluster)
     found = _matching(command.literals, word)
     if any(argument in _TARGETS for argument in command.arguments):
         at, targets = _target(text, start, cluster)
@@ -46,6 +48,20 @@ def _argument(text: str, start: int, command: Command, cluster: Cluster) -> tupl
     if found:
         return start, found
     return _path(text, start)
+
+
+def _file_or_target(
+    text: str, start: int, command: Command, cluster: Cluster
+) -> tuple[int, list[str]]:
+    """For copies: what may be a file of this machine, a target, or either."""
+    at, targets = _target(text, start, cluster)
+    if "<target>" in command.arguments:  # it comes first
+        return (at, targets) if len(text[:start].split()) == 1 else _path(text, start)
+    _, paths = _path(text, start)
+    if paths and at == start:
+        names = [target for target in targets if not target.endswith("=") or text[start:]]
+        return start, list(dict.fromkeys([*paths, *names]))
+    return (start, paths) if paths else (at, targets)
 
 
 def _target(text: str, start: int, cluster: Cluster) -> tuple[int, list[str]]:

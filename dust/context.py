@@ -20,7 +20,7 @@ from dust.config import Settings
 from dust.coordinator import Coordinator
 from dust.copies import Copied, Copies, how_far
 from dust.display import Display
-from dust.errors import ConfigError
+from dust.errors import ConfigError, UsageError
 from dust.groups import Groups
 from dust.link import CONNECTING, WAITING
 from dust.node import Node
@@ -185,7 +185,10 @@ class Context:
     def _copy(
         self, nodes: list[Node], put: bool, names: list[str], where: Callable[[Node], str]
     ) -> list[Copied]:
-        folder = os.getcwd()
+        try:
+            folder = os.getcwd()
+        except OSError as error:
+            raise UsageError(f"the directory that dust is in is gone: {error.strerror}") from error
         timeout = self.settings.connect_timeout
 
         def order(node: Node) -> messages.Copy:

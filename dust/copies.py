@@ -128,7 +128,10 @@ class Copies:
                 order = messages.encode(self._order(result.node))
                 ours, other = socket.socketpair()
             except (SessionError, OSError) as error:
-                result.state, result.error = FAILED, str(error)
+                text = str(error)
+                if isinstance(error, SessionError):  # whose node is told anyway
+                    text = text.removeprefix(f"{error.node}: ")
+                result.state, result.error = FAILED, text
                 continue
             ours.setblocking(False)
             lane = _Lane(result, ours, bytearray(), time.monotonic())

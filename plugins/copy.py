@@ -76,7 +76,10 @@ def _understood(dust: Dust, words: Sequence[str]) -> tuple[list[str], str, str]:
         files = [path for name in names for path in chosen(name)]
         return files, target, unquote(directory)
     if found:
-        meant = " or ".join(f"{' '.join(names)} to {target}" for names, target, _ in found)
+        meant = " or ".join(
+            f"{' '.join(names)} to {target}{directory and ':'}{directory}"
+            for names, target, directory in found
+        )
         raise UsageError(f"put: this may mean {meant}; write ./NAME for a file of this name")
     missing = [word for word in words if not chosen(word)]
     targets = [word for word in words if _selects(dust, word)]

@@ -1,0 +1,153 @@
+"""What put and get are asked for: words, wildcards, names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recording import NODES, Recorder, node
+
+from dust import transfers, wildcards
+from dust.completion import complete
+from dust.errors import UsageError
+
+
+@pytest.fixture
+def dust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    for name in ("a.txt", "b.txt", "it's", "*", "home/h", "master", "-x"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "into").mkdir()
+    return Recorder(NODES, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "target", "directory"),
+    [
+        ("a.txt worker1", ["a.txt"], "worker1", ""),
+        ("worker1 a.txt", ["a.txt"], "worker1", ""),
+        ("a.txt b.txt worker1", ["a.txt", "b.txt"], "worker1", ""),
+        ("a.txt b.txt worker1 /opt", ["a.txt", "b.txt"], "worker1", "/opt"),
+        ("worker1 a.txt into", ["a.txt"], "worker1", "into"),
+        ("a.txt lone into", ["a.txt"], "lone", "into"),
+        ("*.txt lone", ["a.txt", "b.txt"], "lone", ""),
+        ("[ab].t?t lone '~/x'", ["a.txt", "b.txt"], "lone", "~/x"),
+        ('"it\'s" lone', ["it's"], "lone", ""),
+        ("it\\'s lone", ["it's"], "lone", ""),
+        ("'*' lone", ["*"], "lone", ""),
+        ("a.txt state=running", ["a.txt"], "state=running", ""),
+        ("a.txt '*' master /tmp", ["a.txt", "*"], "master", "/tmp"),
+        ("-- -x lone", ["-x"], "lone", ""),
+    ],
+)
+def test_put_finds_the_target(
+    dust: Recorder, line: str, files: list[str], target: str, directory: str
+) -> None:
+    from dust.lines import words
+
+    dust.type("put", *words(line))
+    assert dust.copied == [("put", files, target, directory)]
+
+
+def test_a_home_in_a_word(dust: Recorder, tmp_path: Path) -> None:
+    dust.type("put", "~/h", "lone")
+    assert dust.copied == [("put", [str(tmp_path / "home" / "h")], "lone", "")]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["a.txt", "master", "lone"], "this may mean a.txt master to lone or a.txt to master:lone"),
+        (["nosuch", "lone"], "no file nosuch here"),
+        (["a.txt", "wurker1"], "worker1"),
+        (["'a.txt", "lone"], "no closing '"),
+        (["lone", "lone"], "no word is a file here"),
+    ],
+)
+def test_words_that_put_cannot_understand(dust: Recorder, words: list[str], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        dust.type("put", *words)
+    assert not dust.copied
+
+
+@pytest.mark.parametrize(
+    ("words", "patterns", "directory"),
+    [
+        (["/etc/hosts"], ["/etc/hosts"], "."),
+        (["/etc/*.conf", "'*'", "into"], ["/etc/*.conf", "[*]"], "into"),
+        (["f", "new/"], ["f"], "new/"),
+        (["f", "new"], ["f", "new"], "."),
+        (["into"], ["into"], "."),
+        (["'~'"], ["./~"], "."),
+        (["~/f"], ["~/f"], "."),
+    ],
+)
+def test_get_finds_the_directory(
+    dust: Recorder, words: list[str], patterns: list[str], directory: str
+) -> None:
+    dust.type("get", "lone", *words)
+    assert dust.copied == [("get", patterns, "lone", directory)]
+
+
+@given(st.text(max_size=20))
+def test_what_is_escaped_is_literal(text: str) -> None:
+    assert wildcards.literal(wildcards.escaped(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*", ["a", "b c", "[x]"]),
+        (".*", [".h"]),
+        ("[ab]", ["a"]),
+        ("[[]x]", ["[x]"]),
+        ("b?c", ["b c"]),
+    ],
+)
+def test_matching(pattern: str, names: list[str]) -> None:
+    every = ["a", "b c", "[x]", ".h"]
+    assert [name for name in every if wildcards.matches(pattern, name)] == names
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "a\0b"])
+def test_a_node_cannot_lead_out_of_the_directory(name: str) -> None:
+    with pytest.raises(UsageError, match="no directory can have the name"):
+        transfers.folders([node("n")], "out", lambda node: name)
+
+
+@pytest.mark.parametrize("path", ["~root", "~root/x", "a\0b"])
+def test_a_path_there_that_is_not_understood(path: str) -> None:
+    with pytest.raises(UsageError):
+        transfers.remote_directory(path)
+    with pytest.raises(UsageError):
+        transfers.remote_pattern(path)
+
+
+def test_paths_there_begin_at_the_login_directory() -> None:
+    assert transfers.remote_directory("~") == transfers.remote_directory("") == ""
+    assert transfers.remote_directory("~//x") == "x"
+    assert transfers.remote_pattern("~") == "."
+    assert transfers.remote_directory("\udcff") == "\xff"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("put a", ["a.txt"]),
+        ("put l", ["lone"]),
+        ("put m", ["master"]),
+        ("put a.txt work", ["worker1", "worker2"]),
+        ("put a.txt in", ["into/"]),
+        ("get wo", ["worker1", "worker2"]),
+        ("get a", []),
+        ("get lone in", ["into/"]),
+    ],
+)
+def test_completion(dust: Recorder, text: str, words: list[str]) -> None:
+    dust.cluster.nodes()
+    start, found = complete(text, dust.registry, dust.cluster)
+    assert (start, found) == (text.rfind(" ") + 1, words)
