@@ -11,7 +11,9 @@ Options:
   -f N                connections that are opened at the same time, at most
   -u SECONDS          give up what still runs after that time
   --connect-timeout SECONDS
-  --backend NAME      where nodes come from: local or ssh
+  --backend NAME      where nodes come from: local, ssh or ec2
+  --profile NAME      the AWS profile (alone: the ec2 backend)
+  --region NAME       the AWS region (alone: the ec2 backend)
   --cluster NAME      the working set
   -F FILE             the ssh configuration to use (alone: the ssh backend, with its hosts)
   -i FILE             an inventory or a file of hosts, - for standard input (the ssh backend)

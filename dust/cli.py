@@ -8,7 +8,9 @@ Without a line or a file the shell starts; lines piped into it are a script.
 
 Options:
   -c LINE             run this line and leave, with the worst status; may be given again
-  --backend NAME      where nodes come from: local or ssh
+  --backend NAME      where nodes come from: local, ssh or ec2
+  --profile NAME      the AWS profile (alone: the ec2 backend)
+  --region NAME       the AWS region (alone: the ec2 backend)
   --cluster NAME      the working set
   -F FILE             the ssh configuration to use (alone: the ssh backend, with its hosts)
   -i FILE             an inventory or a file of hosts, - for standard input (the ssh backend)
@@ -41,6 +43,8 @@ _CONNECTING = ("@", "put ", "get ")
 _SETTINGS = {
     "--backend": "backend",
     "--cluster": "use",
+    "--profile": "profile",
+    "--region": "region",
     "-F": "ssh_config",
     "-i": "inventory",
     "-f": "fanout",
@@ -119,6 +123,8 @@ def settled(options: dict[str, Any]) -> Settings:
     given = {key: options[option] for option, key in _SETTINGS.items() if option in options}
     if (options["-F"] or options["-i"]) and not options["--backend"]:
         given["backend"] = "ssh"
+    elif (options.get("--profile") or options.get("--region")) and not options["--backend"]:
+        given["backend"] = "ec2"
     for key, value in given.items():
         if value is not None:
             settings = config.changed(settings, key, value)
@@ -133,6 +139,11 @@ def backend(settings: Settings) -> Backend:
         from dust.backends.local import LocalBackend
 
         return LocalBackend(config.home() / "local")
+    if settings.backend == "ec2":
+        from dust.backends.ec2 import Ec2Backend
+        from dust.backends.ec2client import Cloud
+
+        return Ec2Backend(Cloud(settings.profile, settings.region))
     from dust.backends.ssh import SshBackend
 
     ssh_config = Path(settings.ssh_config).expanduser() if settings.ssh_config else None

@@ -133,7 +133,7 @@ def _setting(
 class Settings:
     """What the user can set, in `config.yaml` and with `set`. Raises `ConfigError` if invalid."""
 
-    backend: str = _setting("local", "where nodes come from", choices=("local", "ssh"))
+    backend: str = _setting("local", "where nodes come from", choices=("local", "ssh", "ec2"))
     fanout: int = _setting(32, "connections that are opened at the same time, at most", _number(1))
     connect_timeout: float = _setting(15.0, "seconds until a connection is given up", _seconds)
     output: str = _setting(
@@ -149,6 +149,8 @@ class Settings:
     use: str = _setting("", "the working set at the start; empty is everything")
     inventory: str = _setting("", "a file of hosts for the ssh backend")
     ssh_config: str = _setting("", "an ssh configuration file in place of the user's own")
+    profile: str = _setting("", "the AWS profile; empty is AWS_PROFILE, or the default one")
+    region: str = _setting("", "the AWS region; empty is the one of the AWS configuration")
 
     def __post_init__(self) -> None:
         """Refuse what could not have been typed."""

@@ -1,0 +1,89 @@
+"""What EC2 says of an instance, as a node. Pure, but for a look at the keys that are there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from dust import config
+from dust.backends.sshd import quoted
+from dust.node import Node
+
+#: The tag by which CloudFormation marks what belongs together.
+STACK = "aws:cloudformation:stack-name"
+#: The login that an image of some name has, the first that matches.
+_LOGINS = (
+    (r"ubuntu", "ubuntu"),
+    (r"debian", "admin"),
+    (r"amzn|al20\d\d|amazon.linux|rhel|suse|sles", "ec2-user"),
+    (r"centos", "centos"),
+    (r"rocky", "rocky"),
+    (r"fedora", "fedora"),
+    (r"bitnami", "bitnami"),
+)
+_DETAILS = {
+    "key": "KeyName",
+    "image": "ImageId",
+    "vpc": "VpcId",
+    "subnet": "SubnetId",
+    "dns": "PublicDnsName",
+    "private_dns": "PrivateDnsName",
+    "architecture": "Architecture",
+    "state_reason": "StateTransitionReason",
+}
+
+
+def login_of(image: str) -> str:
+    """The login user of an image by its name, or "" if that says nothing."""
+    found = (user for pattern, user in _LOGINS if re.search(pattern, image, re.IGNORECASE))
+    return next(found, "")
+
+
+def as_node(item: Mapping[str, Any], image: str) -> Node:
+    """An item of DescribeInstances as a node; `image` is the name of its image."""
+    tags = {str(tag["Key"]): str(tag["Value"]) for tag in item.get("Tags", ())}
+    details = {name: str(item[key]) for name, key in _DETAILS.items() if item.get(key)}
+    details["az"] = str(item.get("Placement", {}).get("AvailabilityZone", ""))
+    details["lifecycle"] = str(item.get("InstanceLifecycle", "on-demand"))
+    details["groups"] = ",".join(str(each["GroupName"]) for each in item.get("SecurityGroups", ()))
+    if "LaunchTime" in item:
+        details["launch_time"] = item["LaunchTime"].strftime("%Y-%m-%dT%H:%M:%SZ")
+    if image:
+        details["image_name"] = image
+    if user := login_of(image):
+        details["username"] = user
+    node_id = str(item["InstanceId"])
+    return Node(
+        name=tags.get("Name") or node_id,
+        id=node_id,
+        backend="ec2",
+        state=str(item["State"]["Name"]),
+        type=str(item.get("InstanceType", "")),
+        ip=str(item.get("PublicIpAddress", "")),
+        private_ip=str(item.get("PrivateIpAddress", "")),
+        cluster=tags.get(STACK, ""),
+        tags=tags,
+        details={name: value for name, value in details.items() if value},
+        ssh=facts(item, node_id, user),
+    )
+
+
+def facts(item: Mapping[str, Any], node_id: str, user: str) -> dict[str, str]:
+    """How ssh reaches an instance: by its public address or else, from inside, the private one."""
+    home = config.home()
+    found = {
+        # A machine keeps its key under its id: a recycled address is another machine.
+        "HostKeyAlias": node_id,
+        "UserKnownHostsFile": quoted(str(home / "known_hosts"), tokens=True),
+    }
+    if address := item.get("PublicIpAddress") or item.get("PrivateIpAddress"):
+        found["HostName"] = str(address)
+    if user:
+        found["User"] = user
+    name = str(item.get("KeyName", ""))
+    if re.fullmatch(r"[A-Za-z0-9_@+=,-][A-Za-z0-9 _.@+=,-]*", name):
+        key = home / "keys" / f"{name}.pem"
+        if key.is_file():
+            found["IdentityFile"] = quoted(str(key), tokens=True)
+    return found

@@ -1,0 +1,257 @@
+"""The EC2 backend on a moto server over HTTP; what moto cannot do is injected into botocore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from dust.backends.ec2 import Ec2Backend
+from dust.backends.ec2client import Cloud, CloudError
+from dust.backends.ec2nodes import login_of
+from dust.cli import main
+from dust.errors import BackendError
+from dust.node import Node
+
+ODD = ["my node", "a=b:c*", "\N{PILE OF POO}", "two\nlines", "-rf", "twin", "twin", ""]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws.conf"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("DUST_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def backend(aws: None) -> Iterator[Ec2Backend]:
+    backend = Ec2Backend(Cloud(region="us-east-1"), sleep=lambda seconds: None)
+    yield backend
+    left = [node.id for node in backend.nodes()]
+    for id in left:
+        protect(backend, id, False)
+    if left:
+        backend.terminate(left)
+
+
+def launch(backend: Ec2Backend, *names: str) -> list[str]:
+    ids = []
+    for name in names:
+        tags = [{"Key": "Name", "Value": name}] if name else []
+        tags.append({"Key": "env", "Value": "a:b=c"})
+        answer = backend.cloud.call(
+            "ec2",
+            "run_instances",
+            ImageId="ami-12c6146b",
+            MinCount=1,
+            MaxCount=1,
+            InstanceType="t3.nano",
+            KeyName="mine",
+            TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+        )
+        ids.append(answer["Instances"][0]["InstanceId"])
+    return ids
+
+
+def protect(backend: Ec2Backend, id: str, on: bool) -> None:
+    backend.cloud.call(
+        "ec2",
+        "modify_instance_attribute",
+        InstanceId=id,
+        DisableApiTermination={"Value": on},
+    )
+
+
+def refused(code: str, message: str = "no", status: int = 400) -> Any:
+    """An answer of EC2 that is an error, as botocore takes it from the wire."""
+    from botocore.awsrequest import AWSResponse
+
+    headers: Any = {}
+
+    class Raw:
+        def stream(self) -> Iterator[bytes]:
+            yield (
+                f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message>"
+                "</Error></Errors><RequestID>1</RequestID></Response>"
+            ).encode()
+
+    return AWSResponse("http://aws", status, headers, Raw())
+
+
+def inject(backend: Ec2Backend, operation: str, *answers: Any) -> list[str]:
+    """Answer the next calls of an operation so; returns what was sent, as it grows."""
+    sent: list[str] = []
+    left = list(answers)
+
+    def answer(request: Any, **_: Any) -> Any:
+        sent.append(operation)
+        return left.pop(0) if left else None
+
+    backend.cloud.client("ec2").meta.events.register(f"before-send.ec2.{operation}", answer)
+    return sent
+
+
+def by_name(backend: Ec2Backend) -> dict[str, Node]:
+    return {node.name: node for node in backend.nodes()}
+
+
+def test_an_instance_is_a_node(backend: Ec2Backend, tmp_path: Path) -> None:
+    key = tmp_path / "home" / "keys" / "mine.pem"
+    key.parent.mkdir(parents=True)
+    key.touch()
+    (id,) = launch(backend, "worker1")
+    node = by_name(backend)["worker1"]
+    assert (node.id, node.state, node.type, node.backend) == (id, "running", "t3.nano", "ec2")
+    assert node.tags == {"Name": "worker1", "env": "a:b=c"}
+    assert node.ssh["HostName"] == node.ip != ""
+    assert node.ssh["HostKeyAlias"] == id
+    assert node.ssh["IdentityFile"] == f'"{key}"'
+    assert {"az", "image", "key", "lifecycle", "launch_time", "subnet", "vpc"} <= set(node.details)
+
+
+def test_names_of_any_characters(backend: Ec2Backend) -> None:
+    ids = launch(backend, *ODD)
+    nodes = backend.nodes()
+    assert sorted(node.name for node in nodes) == sorted([*ODD[:-1], ids[-1]])
+    assert len({node.id for node in nodes}) == len(ODD)
+
+
+def test_a_listing_has_all_pages(backend: Ec2Backend) -> None:
+    launch(backend, *[f"w{number}" for number in range(12)])
+    pages = backend.cloud.client("ec2").get_paginator("describe_instances")
+    seen = [p for p in pages.paginate(PaginationConfig={"PageSize": 5})]
+    assert len(seen) > 1
+    names = [node.name for node in backend.nodes()]
+    assert names == [f"w{number}" for number in range(12)]
+
+
+def test_many_stop_start_and_end_in_one_call(backend: Ec2Backend) -> None:
+    ids = launch(backend, "a", "b", "c")
+    sent = inject(backend, "StopInstances")
+    assert {change.state for change in backend.stop(ids)} == {"stopped"}
+    assert len(sent) == 1
+    assert {node.state for node in backend.nodes()} == {"stopped"}
+    assert {change.state for change in backend.start(ids)} == {"running"}
+    assert {change.state for change in backend.terminate(ids)} == {"terminated"}
+    assert backend.nodes() == []
+
+
+def test_protected_and_unknown_ones_are_told_and_the_others_end(backend: Ec2Backend) -> None:
+    first, second, third = launch(backend, "a", "b", "c")
+    protect(backend, second, True)
+    unknown = "i-0123456789abcdef0"
+    changes = {each.id: each for each in backend.terminate([first, second, unknown, third])}
+    assert [changes[id].error for id in (first, third)] == ["", ""]
+    assert changes[second].state == "running"
+    assert "disableApiTermination" in changes[second].error
+    assert "does not exist" in changes[unknown].error
+    assert list(by_name(backend)) == ["b"]
+
+
+def test_a_new_instance_that_is_not_known_everywhere_is_asked_again(backend: Ec2Backend) -> None:
+    (id,) = launch(backend, "a")
+    gone = refused("InvalidInstanceID.NotFound", f"The instance ID '{id}' does not exist")
+    sent = inject(backend, "StopInstances", gone, gone)
+    (change,) = backend.stop([id])
+    assert (change.state, change.error, len(sent)) == ("stopped", "", 3)
+
+
+def test_throttling_is_survived(backend: Ec2Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    launch(backend, "a")
+    busy = [refused("RequestLimitExceeded", status=503) for _ in range(3)]
+    sent = inject(backend, "DescribeInstances", *busy)
+    assert list(by_name(backend)) == ["a"]
+    assert len(sent) == 4
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("UnauthorizedOperation", "not allowed: DescribeInstances"),
+        ("ExpiredToken", "have expired: `aws sso login`"),
+        ("AuthFailure", "does not accept the credentials in us-east-1"),
+        ("Strange", r"AWS refused DescribeInstances: no \(Strange\)"),
+    ],
+)
+def test_a_refusal_is_one_line_that_says_what_to_do(
+    backend: Ec2Backend, code: str, said: str
+) -> None:
+    inject(backend, "DescribeInstances", refused(code))
+    with pytest.raises(CloudError, match=said) as error:
+        backend.nodes()
+    assert error.value.code == code
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_missing_is_named(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BackendError, match="no AWS region is chosen: give --region"):
+        Ec2Backend(Cloud()).nodes()
+    with pytest.raises(BackendError, match="no AWS profile prod; "):
+        Ec2Backend(Cloud("prod", "us-east-1")).nodes()
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(BackendError, match="no AWS credentials were found: run `aws configure`"):
+        Ec2Backend(Cloud(region="us-east-1")).nodes()
+
+
+def test_no_network_is_said(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(BackendError, match="cannot reach AWS in us-east-1; is the network up?"):
+        Ec2Backend(Cloud(region="us-east-1")).nodes()
+    with pytest.raises(BackendError, match="no region us-east-1x; did you mean us-east-1?"):
+        Ec2Backend(Cloud(region="us-east-1x")).nodes()
+
+
+def test_the_region_of_the_profile(aws: None, tmp_path: Path) -> None:
+    text = "[default]\nregion = eu-west-1\n[profile prod]\nregion = us-west-2\n"
+    (tmp_path / "aws.conf").write_text(text)
+    assert Ec2Backend(Cloud()).label == "ec2 eu-west-1"
+    assert Ec2Backend(Cloud("prod")).label == "ec2 us-west-2 prod"
+    assert Ec2Backend(Cloud("prod", "us-east-1")).label == "ec2 us-east-1 prod"
+
+
+@pytest.mark.parametrize(
+    ("image", "user"),
+    [
+        ("ubuntu/images/hvm-ssd/ubuntu-noble-24.04-amd64-server-20260101", "ubuntu"),
+        ("al2023-ami-2023.6.2026-kernel-6.1-x86_64", "ec2-user"),
+        ("debian-12-amd64-20260101", "admin"),
+        ("something of my own", ""),
+    ],
+)
+def test_the_login_is_known_by_the_image(image: str, user: str) -> None:
+    assert login_of(image) == user
+
+
+def test_dust_lists_them_and_names_account_and_region(
+    backend: Ec2Backend, capfd: pytest.CaptureFixture[str]
+) -> None:
+    launch(backend, "worker1", "two\nlines")
+    assert main(["--region", "us-east-1", "-c", "show"]) == 0
+    said = capfd.readouterr().out
+    assert said.startswith("Nodes in ec2 us-east-1:\n")
+    assert [line.split()[1] for line in said.splitlines() if "running" in line] == [
+        "two\\nlines",
+        "worker1",
+    ]
+    assert main(["--backend", "ec2", "-c", "show"]) != 0
+    assert "no AWS region is chosen" in capfd.readouterr().err
