@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dust.backend import Change
+from dust.backends import ec2kept
 from dust.backends.ec2client import Cloud, CloudError
 from dust.backends.ec2nodes import as_node
 from dust.node import Node
@@ -59,7 +60,13 @@ class Ec2Backend:
         found = list(self._described({"instance-state-name": _LISTED}))
         images = self._images({item.get("ImageId", "") for item in found} - {""})
         nodes = [as_node(item, images.get(item.get("ImageId", ""), "")) for item in found]
-        return sorted(nodes, key=_order)
+        nodes.sort(key=_order)
+        ec2kept.keep(self._file(), nodes)
+        return nodes
+
+    def kept(self) -> tuple[list[Node], float] | None:
+        """The last listing of this profile and region, without a call."""
+        return ec2kept.kept(self._file())
 
     def start(self, ids: Sequence[str]) -> list[Change]:
         """Start these instances and wait until they run, or say why one does not."""
@@ -68,6 +75,12 @@ class Ec2Backend:
     def stop(self, ids: Sequence[str]) -> list[Change]:
         """Stop these instances and wait until they are stopped."""
         return self._change("stop_instances", ids)
+
+    def reboot(self, ids: Sequence[str]) -> list[Change]:
+        """Reboot these instances; AWS counts them as running all the time."""
+        errors = self._all_asked("reboot_instances", ids)
+        states = self._states(ids)
+        return [Change(id, states.get(id, "unknown"), errors.get(id, "")) for id in ids]
 
     def terminate(self, ids: Sequence[str]) -> list[Change]:
         """Terminate these instances and wait until they are."""
@@ -97,13 +110,21 @@ class Ec2Backend:
 
     def _change(self, operation: str, ids: Sequence[str]) -> list[Change]:
         """One call for all, then one question for all until each is at its end."""
-        errors: dict[str, str] = {}
-        for some in _chunks(list(dict.fromkeys(ids)), _MANY):
-            errors |= self._asked(operation, some)
+        errors = self._all_asked(operation, ids)
         states = self._followed(operation, [id for id in ids if id not in errors], errors)
         missing = [id for id in errors if id not in states]
         states |= self._states(missing)
         return [Change(id, states.get(id, "unknown"), errors.get(id, "")) for id in ids]
+
+    def _all_asked(self, operation: str, ids: Sequence[str]) -> dict[str, str]:
+        ec2kept.drop(self._file())  # whatever becomes of this, the listing is out of date
+        errors: dict[str, str] = {}
+        for some in _chunks(list(dict.fromkeys(ids)), _MANY):
+            errors |= self._asked(operation, some)
+        return errors
+
+    def _file(self) -> Path:
+        return ec2kept.path_of(self.cloud.profile, self.cloud.region)
 
     def _asked(self, operation: str, ids: list[str]) -> dict[str, str]:
         """Make the call for all that can be changed; returns why the others cannot, by id."""

@@ -77,6 +77,10 @@ class SshBackend:
         found = sshconfig.hosts(self.ssh_config) if self.ssh_config else sshconfig.own_hosts()
         return [_plain_node(name, host) for name, host in found.items()]
 
+    def kept(self) -> None:
+        """Return nothing: asking takes no time."""
+        return None
+
     def start(self, ids: Sequence[str]) -> list[Change]:
         """Raise `BackendError`: a file has no power over its hosts."""
         self._refuse("started")
@@ -84,6 +88,10 @@ class SshBackend:
     def stop(self, ids: Sequence[str]) -> list[Change]:
         """Raise `BackendError`: a file has no power over its hosts."""
         self._refuse("stopped")
+
+    def reboot(self, ids: Sequence[str]) -> list[Change]:
+        """Raise `BackendError`: a file has no power over its hosts."""
+        self._refuse("rebooted")
 
     def terminate(self, ids: Sequence[str]) -> list[Change]:
         """Raise `BackendError`: a file has no power over its hosts."""

@@ -42,12 +42,23 @@ class Backend(Protocol):
         """Ask the source for all its nodes, in the order in which people expect them."""
         ...
 
+    def kept(self) -> tuple[list[Node], float] | None:
+        """The last listing that was kept on disk, and when it was made (seconds since 1970).
+
+        None without one, and where asking takes no time.
+        """
+        ...
+
     def start(self, ids: Sequence[str]) -> list[Change]:
         """Start these nodes and wait until their end state is known."""
         ...
 
     def stop(self, ids: Sequence[str]) -> list[Change]:
         """Stop these nodes; they keep their identity and files."""
+        ...
+
+    def reboot(self, ids: Sequence[str]) -> list[Change]:
+        """Start these running nodes anew; their sessions end."""
         ...
 
     def terminate(self, ids: Sequence[str]) -> list[Change]:

@@ -19,7 +19,8 @@ from dust.targets import View, select
 class Cluster:
     """All nodes of one backend, and which of them a command without a target acts on.
 
-    The backend is asked when nodes are first needed, and again by `refresh` and `update` only.
+    The backend is asked when nodes are first needed, unless it has kept a listing, and again by
+    `refresh` and `update` only.
     """
 
     def __init__(self, backend: Backend, groups: Groups | None = None) -> None:
@@ -32,6 +33,8 @@ class Cluster:
         self.state_of: Callable[[str], str] = lambda id: ""
         #: The last run, for `%ok` and the like.
         self.last: Run | None = None
+        #: When the listing was made (seconds since 1970) if it was kept from an earlier dust.
+        self.made: float | None = None
         self._nodes: list[Node] | None = None
         self._numbers: dict[str, int] = {}
         self._shared: frozenset[str] = frozenset()  # names that several nodes have
@@ -40,7 +43,12 @@ class Cluster:
 
     def nodes(self) -> list[Node]:
         """All nodes, in the backend's order. Raises `BackendError` where it cannot list them."""
-        return self.refresh() if self._nodes is None else list(self._nodes)
+        if self._nodes is None:
+            kept = self.backend.kept()
+            if kept is None:
+                return self.refresh()
+            self._take(kept[0], kept[1])
+        return list(self._nodes or ())
 
     def known(self) -> list[Node]:
         """The nodes as far as they were listed; never asks the backend."""
@@ -69,8 +77,9 @@ class Cluster:
             self._nodes = changed(self._nodes)
         self._take(changed(self.backend.nodes()))
 
-    def _take(self, nodes: list[Node]) -> None:
+    def _take(self, nodes: list[Node], made: float | None = None) -> None:
         self._nodes = nodes
+        self.made = made
         for node in nodes:
             self._numbers.setdefault(node.id, len(self._numbers) + 1)
         names = Counter(node.name for node in nodes)

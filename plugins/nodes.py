@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def show(dust: Dust, target: Sequence[str] = (), v: int = 0) -> None:
         _say_nothing(dust)
         return
     where = dust.cluster.working_set
-    dust.print(f"Nodes in {dust.backend.label}{f', cluster {where}' if where else ''}:")
+    dust.print(f"Nodes in {dust.backend.label}{f', cluster {where}' if where else ''}{_age(dust)}:")
     if v > 1:
         for node in nodes:
             _print_all(dust, node)
@@ -67,6 +68,17 @@ def refresh(dust: Dust) -> None:
         dust.print(states)
     if not dust.cluster.working():
         _say_nothing(dust)
+
+
+def _age(dust: Dust) -> str:
+    """How old a listing is that was kept on disk."""
+    if dust.cluster.made is None:
+        return ""
+    minutes = max(0, int((time.time() - dust.cluster.made) / 60))
+    many = (minutes // 1440, "day"), (minutes // 60, "hour"), (minutes, "minute")
+    count, unit = next((each for each in many if each[0]), (0, ""))
+    ago = f"{count} {unit}{'' if count == 1 else 's'} ago" if unit else "less than a minute ago"
+    return f", as of {ago} (`refresh` asks again)"
 
 
 def _say_nothing(dust: Dust) -> None:

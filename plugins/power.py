@@ -1,4 +1,4 @@
-"""power - start nodes, stop them, remove them."""
+"""power - start nodes, stop them, reboot them, remove them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dust.command import Dust, Node, UsageError, command
 _DONE = {
     "start": {"running", "pending", "shutting-down", "terminated"},
     "stop": {"stopped", "stopping", "shutting-down", "terminated"},
+    "reboot": {"stopped", "stopping", "pending", "shutting-down", "terminated"},
     "terminate": {"shutting-down", "terminated"},
 }
 
@@ -50,6 +51,24 @@ def stop(dust: Dust, target: str = "", y: bool = False) -> None:
       stop *             all nodes of the working set
     """
     _act(dust, "stop", target, y)
+
+
+@command
+def reboot(dust: Dust, target: str = "", y: bool = False) -> None:
+    """Reboot nodes that run; their sessions end.
+
+    Without a target it is the cluster in use, if there is one.
+
+    Usage: reboot [-y] [<target>]
+
+    Options:
+      -y  do not ask
+
+    Examples:
+      reboot worker[4-5]
+      reboot *           all nodes of the working set
+    """
+    _act(dust, "reboot", target, y)
 
 
 @command
@@ -102,7 +121,12 @@ def _carry_out(dust: Dust, verb: str, nodes: Sequence[Node]) -> None:
     Only then: a node that cannot be stopped keeps its session and what runs there.
     """
     backend = dust.backend
-    calls = {"start": backend.start, "stop": backend.stop, "terminate": backend.terminate}
+    calls = {
+        "start": backend.start,
+        "stop": backend.stop,
+        "reboot": backend.reboot,
+        "terminate": backend.terminate,
+    }
     changes = calls[verb]([node.id for node in nodes])
     by_id = {node.id: node for node in nodes}
     changed = [(by_id[change.id], change) for change in changes if change.id in by_id]

@@ -18,7 +18,7 @@ from dust.node import Node
 from dust.registry import Registry
 from dust.run import Run
 
-END = {"start": "running", "stop": "stopped", "terminate": "terminated"}
+END = {"start": "running", "stop": "stopped", "reboot": "running", "terminate": "terminated"}
 
 
 def node(name: str, state: str = "running", cluster: str = "", **more: Any) -> Node:
@@ -51,11 +51,17 @@ class FakeBackend:
         self.calls.append(("nodes",))
         return list(self.there)
 
+    def kept(self) -> tuple[list[Node], float] | None:
+        return None
+
     def start(self, ids: Sequence[str]) -> list[Change]:
         return self._change("start", ids)
 
     def stop(self, ids: Sequence[str]) -> list[Change]:
         return self._change("stop", ids)
+
+    def reboot(self, ids: Sequence[str]) -> list[Change]:
+        return self._change("reboot", ids)
 
     def terminate(self, ids: Sequence[str]) -> list[Change]:
         return self._change("terminate", ids)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from moto.server import ThreadedMotoServer
 
 from dust.backends.ec2 import Ec2Backend
 from dust.backends.ec2client import Cloud, CloudError
+from dust.backends.ec2kept import path_of
 from dust.backends.ec2nodes import login_of
 from dust.cli import main
 from dust.errors import BackendError
@@ -255,3 +258,45 @@ def test_dust_lists_them_and_names_account_and_region(
     ]
     assert main(["--backend", "ec2", "-c", "show"]) != 0
     assert "no AWS region is chosen" in capfd.readouterr().err
+
+
+def test_a_listing_is_kept_and_shown_with_its_age(
+    backend: Ec2Backend, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (id,) = launch(backend, "worker1")
+    nodes = backend.nodes()
+    sent = inject(backend, "DescribeInstances")
+    kept = backend.kept()
+    assert kept is not None and (kept[0], sent) == (nodes, [])
+    (file,) = (tmp_path / "home" / "cache").glob("ec2-*.json")
+    assert file.stat().st_mode & 0o777 == 0o600
+    os.utime(file, (time.time() - 7230, time.time() - 7230))
+    main(["--region", "us-east-1", "-c", "show worker*", "-c", "refresh", "-c", "show"])
+    said = capfd.readouterr().out
+    assert said.startswith("Nodes in ec2 us-east-1, as of 2 hours ago (`refresh` asks again):\n")
+    assert "\nNodes in ec2 us-east-1:\n" in said
+    assert Ec2Backend(Cloud(region="eu-west-1")).kept() is None
+    assert Ec2Backend(Cloud("other", "us-east-1")).kept() is None
+    backend.stop([id])
+    assert backend.kept() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[0,[]]", '[1,[["a"]]]', "7", "\0"])
+def test_a_damaged_listing_is_as_none(backend: Ec2Backend, text: str) -> None:
+    backend.nodes()
+    path = path_of("", "us-east-1")
+    path.write_text(text)
+    assert backend.kept() is None
+
+
+def test_reboot(backend: Ec2Backend) -> None:
+    first, second = launch(backend, "a", "b")
+    sent = inject(backend, "RebootInstances")
+    unknown = "i-0123456789abcdef0"
+    changes = backend.reboot([first, unknown, second])
+    assert [(each.state, bool(each.error)) for each in changes] == [
+        ("running", False),
+        ("unknown", True),
+        ("running", False),
+    ]
+    assert len(sent) == 2

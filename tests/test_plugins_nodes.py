@@ -218,3 +218,11 @@ def test_power_acts_on_what_is_true_now(dust: Recorder) -> None:
     dust.backend.there[3] = node("lone", "stopped")
     dust.type("start", "-y", "lone")
     assert dust.backend.changes == [("start", "i-lone")]
+
+
+def test_reboot_asks_and_ends_the_sessions(dust: Recorder) -> None:
+    for each in (MASTER, LONE):
+        dust.sessions.add(each, "ready")
+    assert dust.type("reboot", "slurm1") == "master,worker1: running"
+    assert dust.asked == ["reboot 2 nodes: master,worker1?"]
+    assert [dust.sessions.state_of(each.id) for each in (MASTER, LONE)] == ["down", "ready"]

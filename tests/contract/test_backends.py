@@ -137,6 +137,9 @@ def test_nodes_stop_start_and_end(kind: str, local: LocalBackend, tmp_path: Path
             assert [(each.state, each.error) for each in changes[:2]] == [(state, "")] * 2
             assert "nobody" in changes[2].error
             assert [node.state for node in backend.nodes()] == [state] * 2
+    changes = backend.reboot(ids)
+    assert [(each.id, each.state) for each in changes[:2]] == [(i, "running") for i in ids[:2]]
+    assert "nobody" in changes[2].error
     assert [node.id for node in backend.nodes()] == [first.id, second.id]
     assert echoed(backend, backend.nodes()[1], tmp_path) == "42\n"
     (gone,) = backend.terminate([first.id])
@@ -145,7 +148,7 @@ def test_nodes_stop_start_and_end(kind: str, local: LocalBackend, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", [kind for kind, able in KINDS.items() if not able])
-@pytest.mark.parametrize("verb", ["start", "stop", "terminate"])
+@pytest.mark.parametrize("verb", ["start", "stop", "reboot", "terminate"])
 def test_what_cannot_change_nodes_says_so(
     kind: str, verb: str, shared: LocalBackend, tmp_path: Path
 ) -> None:
