@@ -126,6 +126,8 @@ class Copies:
             result = self._waiting.popleft()
             try:
                 order = messages.encode(self._order(result.node))
+                if len(order) > messages.LONGEST:
+                    raise SessionError("", "too many names at once: name their directory")
                 ours, other = socket.socketpair()
             except (SessionError, OSError) as error:
                 text = str(error)

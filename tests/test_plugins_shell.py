@@ -69,7 +69,7 @@ def test_history(dust: Recorder) -> None:
 
 def test_every_command_of_the_specification_is_there(dust: Recorder) -> None:
     wanted = """show start stop terminate use refresh reconnect close interrupt eof suspend output
-                last fold diff set help history exit reload secret cd"""
+                last fold diff set help history exit reload secret cd put get reboot"""
     assert set(dust.registry.commands) == set(wanted.split())
     assert dust.registry.problems == []
 

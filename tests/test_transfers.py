@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recording import NODES, Recorder, node
+from recording import MASTER, NODES, WORKER1, WORKER2, Recorder, node
 
-from dust import transfers, wildcards
+from dust import messages, transfers, wildcards
 from dust.completion import complete
+from dust.copies import Copied, Copies, amount, problems
 from dust.errors import UsageError
 
 
@@ -151,3 +153,37 @@ def test_completion(dust: Recorder, text: str, words: list[str]) -> None:
     dust.cluster.nodes()
     start, found = complete(text, dust.registry, dust.cluster)
     assert (start, found) == (text.rfind(" ") + 1, words)
+
+
+def test_too_many_names_for_one_message() -> None:
+    class Idle:
+        def hire(self, pipes: list[Any]) -> None:
+            raise AssertionError("no worker is needed")
+
+    order = messages.Copy([], [], True, ["x" * 200] * 100_000, "", "", 1.0)
+    copies = Copies(Idle(), [MASTER], lambda node: order, 4)  # type: ignore[arg-type]
+    assert copies.done
+    (result,) = copies.results.values()
+    assert (result.state, result.error) == (
+        "failed",
+        "too many names at once: name their directory",
+    )
+
+
+def test_what_failed_is_told_by_reason() -> None:
+    results = [Copied(MASTER, "failed", "", 1), Copied(WORKER1, "failed", "refused: no", 0)]
+    results[0].failures = [("permission denied", 1, "a"), ("it is gone", 1200, "b")]
+    results.append(Copied(WORKER2, "failed", "refused: no"))
+    assert problems(results, lambda node: node.name) == [
+        "master: a: permission denied",
+        "master: 1,200 files (b first): it is gone",
+        "worker[1-2]: refused: no",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (999_600, "1.0 MB"), (2**31, "2.1 GB")],
+)
+def test_amounts(size: int, text: str) -> None:
+    assert amount(size) == text
