@@ -6,23 +6,20 @@ import errno
 import os
 import sys
 from collections import deque
-from dataclasses import dataclass
 
 #: What is read at once where the system cannot move it by itself, and sent for a file that is cut.
 _PIECE = 1 << 16
 
 
-@dataclass(eq=False)
 class Stretch:
     """`left` bytes of a file from `offset` on. `problem` says why they could not be read.
 
     They were promised to the server: what is missing is sent as zeros.
     """
 
-    fd: int
-    offset: int
-    left: int
-    problem: str = ""
+    def __init__(self, fd: int, offset: int, left: int) -> None:
+        self.fd, self.offset, self.left = fd, offset, left
+        self.problem = ""
 
 
 class Outbox:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 
 from dust import archive, messages, wildcards
 from dust.errors import SessionError, UsageError
+from dust.lines import unquote
 from dust.node import Node
+
+_QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.""", re.S)
 
 
 def local_names(files: Iterable[str]) -> list[str]:
@@ -84,11 +88,23 @@ def _at_login(path: str) -> str:
     return path
 
 
+def typed(word: str) -> str:
+    """The pattern of a word as typed: what is quoted in it stands for itself.
+
+    Raises `UsageError` on an open quote.
+    """
+    pattern, at = "", 0
+    for quoted in _QUOTED.finditer(word):
+        pattern += unquote(word[at : quoted.start()]) + wildcards.escaped(unquote(quoted[0]))
+        at = quoted.end()
+    return pattern + unquote(word[at:])
+
+
 def chosen(word: str) -> list[str]:
     """The paths of this machine that a word as typed stands for; [] where there are none."""
     from glob import glob  # most lines need none
 
-    pattern = wildcards.typed(word)
+    pattern = typed(word)
     if word.startswith("~"):
         head, slash, rest = pattern.partition("/")
         pattern = wildcards.escaped(os.path.expanduser(head)) + slash + rest

@@ -9,23 +9,8 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 
-from dust.lines import unquote
-
-_QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.""", re.S)
 _SPECIAL = re.compile(r"([*?\[])")
 _ITSELF = re.compile(r"\[([*?\[])\]")
-
-
-def typed(word: str) -> str:
-    """The pattern of a word as typed: what is quoted in it stands for itself.
-
-    Raises `UsageError` on an open quote.
-    """
-    pattern, at = "", 0
-    for quoted in _QUOTED.finditer(word):
-        pattern += unquote(word[at : quoted.start()]) + escaped(unquote(quoted[0]))
-        at = quoted.end()
-    return pattern + unquote(word[at:])
 
 
 def escaped(text: str) -> str:

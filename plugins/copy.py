@@ -9,8 +9,7 @@ from dust.command import Copied, Dust, UsageError, command
 from dust.copies import amount, problems, remarks
 from dust.errors import TargetError
 from dust.lines import unquote
-from dust.transfers import chosen
-from dust.wildcards import typed
+from dust.transfers import chosen, typed
 
 
 @command
