@@ -11,10 +11,13 @@ import os
 import select
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from dust import messages
-from dust.copying import Copier
 from dust.session import Session
+
+if TYPE_CHECKING:
+    from dust.copying import Copier
 
 #: Most bytes of frames that wait for the coordinator; beyond, the terminal is not read.
 BOUND = 1 << 18
@@ -114,6 +117,8 @@ class Worker:
         if isinstance(message, messages.Open):
             self._session = Session(message, self._emit)
         elif isinstance(message, messages.Copy):
+            from dust.copying import Copier  # sessions do not pay for it
+
             self._copier = Copier(message, self._emit)
         elif self._copier and isinstance(message, messages.Close):
             self._copier.cancel()
