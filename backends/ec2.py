@@ -14,6 +14,7 @@ from dust.backends import ec2kept
 from dust.backends.ec2client import Cloud, CloudError
 from dust.backends.ec2nodes import as_node
 from dust.node import Node
+from dust.screen import printable
 
 #: Instances that are gone are listed by AWS for an hour; they are no nodes any more.
 _LISTED = ["pending", "running", "shutting-down", "stopping", "stopped"]
@@ -52,7 +53,7 @@ class Ec2Backend:
         """Ask nothing yet; `sleep` takes seconds."""
         self.cloud = cloud
         where = cloud.region or "(no region)"
-        self.label = f"ec2 {where} {cloud.profile}".rstrip()
+        self.label = " ".join(filter(None, ("ec2", printable(cloud.profile), printable(where))))
         self._sleep = sleep
 
     def nodes(self) -> list[Node]:

@@ -14,7 +14,7 @@ from dust.errors import ConfigError
 from dust.node import Node
 
 #: What a file of another form of this module has not.
-_FORM = 1
+_FORM = 2
 
 
 def path_of(profile: str, region: str) -> Path:
@@ -30,7 +30,7 @@ def keep(path: Path, nodes: list[Node]) -> None:
     """Write a listing, whole."""
     rows = [
         (n.name, n.id, n.state, n.type, n.ip, n.private_ip, n.cluster,
-         dict(n.tags), dict(n.details), dict(n.ssh))
+         dict(n.tags), dict(n.details), dict(n.ssh), dict(n.ssh_defaults))
         for n in nodes
     ]  # fmt: skip
     with suppress(ConfigError):  # a home that cannot be written: it is asked again next time
@@ -67,5 +67,7 @@ def _node(
     tags: dict[str, str],
     details: dict[str, str],
     ssh: dict[str, str],
+    guessed: dict[str, str],
 ) -> Node:
-    return Node(name, id, "ec2", state, type, ip, private_ip, cluster, tags, details, ssh)
+    where = ip, private_ip, cluster
+    return Node(name, id, "ec2", state, type, *where, tags, details, ssh, guessed)

@@ -9,6 +9,7 @@ from typing import Any
 from dust import config
 from dust.backends.sshd import quoted
 from dust.node import Node
+from dust.screen import printable
 
 #: The tag by which CloudFormation marks what belongs together.
 STACK = "aws:cloudformation:stack-name"
@@ -55,7 +56,8 @@ def as_node(item: Mapping[str, Any], image: str) -> Node:
         details["username"] = user
     node_id = str(item["InstanceId"])
     return Node(
-        name=tags.get("Name") or node_id,
+        # As `show` prints it is how it is typed; the tag itself stays as it is.
+        name=printable(tags.get("Name", "")).strip() or node_id,
         id=node_id,
         backend="ec2",
         state=str(item["State"]["Name"]),
@@ -65,25 +67,26 @@ def as_node(item: Mapping[str, Any], image: str) -> Node:
         cluster=tags.get(STACK, ""),
         tags=tags,
         details={name: value for name, value in details.items() if value},
-        ssh=facts(item, node_id, user),
+        ssh=facts(item, node_id),
+        ssh_defaults=guesses(user),
     )
 
 
-def facts(item: Mapping[str, Any], node_id: str, user: str) -> dict[str, str]:
+def facts(item: Mapping[str, Any], node_id: str) -> dict[str, str]:
     """How ssh reaches an instance: by its public address or else, from inside, the private one."""
-    home = config.home()
-    found = {
-        # A machine keeps its key under its id: a recycled address is another machine.
-        "HostKeyAlias": node_id,
-        "UserKnownHostsFile": quoted(str(home / "known_hosts"), tokens=True),
-    }
+    # A machine keeps its key under its id: a recycled address is another machine.
+    found = {"HostKeyAlias": node_id}
     if address := item.get("PublicIpAddress") or item.get("PrivateIpAddress"):
         found["HostName"] = str(address)
-    if user:
-        found["User"] = user
     name = str(item.get("KeyName", ""))
     if re.fullmatch(r"[A-Za-z0-9_@+=,-][A-Za-z0-9 _.@+=,-]*", name):
-        key = home / "keys" / f"{name}.pem"
+        key = config.home() / "keys" / f"{name}.pem"
         if key.is_file():
             found["IdentityFile"] = quoted(str(key), tokens=True)
     return found
+
+
+def guesses(user: str) -> dict[str, str]:
+    """What holds where the user's own configuration says nothing: the login of the image."""
+    known_hosts = quoted(str(config.home() / "known_hosts"), tokens=True)
+    return {"UserKnownHostsFile": known_hosts, **({"User": user} if user else {})}

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +65,7 @@ class Context:
         #: Asks the user for a line; replaced while a prompt has the terminal.
         self.prompt_for: Callable[[str, bool], str | None] = _prompt_for
         self._sessions: Coordinator | None = None
-        self._ssh_config: Path | None = None
+        self._ssh_configs: dict[tuple[tuple[str, str], ...], Path] = {}
         self._folder: TemporaryDirectory[str] | None = None
         self._states: dict[str, dict[str, Any]] = {}
 
@@ -323,16 +323,18 @@ class Context:
     def _argv(
         self, node: Node, command: str, *, tty: bool = True, subsystem: bool = False
     ) -> list[str]:
-        if self._ssh_config is None:
-            self._ssh_config = self._write_ssh_config()
-        return ssh.argv(node, self._ssh_config, command, tty=tty, subsystem=subsystem)
+        guessed = tuple(node.ssh_defaults.items())  # the same for all nodes of an image
+        if guessed not in self._ssh_configs:
+            self._ssh_configs[guessed] = self._write_ssh_config(dict(guessed))
+        made = self._ssh_configs[guessed]
+        return ssh.argv(node, made, command, tty=tty, subsystem=subsystem)
 
-    def _write_ssh_config(self) -> Path:
+    def _write_ssh_config(self, guessed: Mapping[str, str]) -> Path:
         own = self.backend.ssh_config
         files = [own] if own else [_USER_CONFIG.expanduser(), _SYSTEM_CONFIG]
         text = ssh.config(
             [file.absolute() for file in files if own or file.exists()],
-            {**ssh.DEFAULTS, **self.backend.ssh_defaults},
+            {**ssh.DEFAULTS, **self.backend.ssh_defaults, **guessed},
         )
         name = f"ssh_config.{zlib.crc32(text.encode()):08x}"
         try:
@@ -342,7 +344,7 @@ class Context:
         except ConfigError:  # a home that cannot be written
             from tempfile import TemporaryDirectory
 
-            self._folder = TemporaryDirectory(prefix="dust-")
+            self._folder = self._folder or TemporaryDirectory(prefix="dust-")
             path = Path(self._folder.name) / name
             path.write_text(text)
         return path

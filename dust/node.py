@@ -18,6 +18,7 @@ class Node:
     `stopping`, `stopped`, `terminated`, or whatever else the backend reports. `ssh` holds facts
     as ssh_config keywords (`HostName`, `Port`, `User`, `IdentityFile`, ...) which no
     configuration may override; what is not in there is ssh's and the user's own business.
+    `ssh_defaults` holds keywords that are only guessed: they give way to every configuration.
     `details` holds every further property, by the name that a target uses (`key=glob`).
     """
 
@@ -32,6 +33,7 @@ class Node:
     tags: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, str] = field(default_factory=dict)
     ssh: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ssh_defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def running(self) -> bool:

@@ -201,7 +201,9 @@ class Prompt:
 
     def _message(self) -> StyleAndTextTuples:
         context = self._context
-        where = context.cluster.working_set or context.backend.label
+        where, backend = context.cluster.working_set, context.backend
+        if not where or backend.label != backend.name:  # which account and region stays visible
+            where = backend.label + (f"/{where}" if where else "")
         parts: StyleAndTextTuples = [("bold", f"dust:{where}")]
         for state, count in self._shell.status().items():
             parts.append(("", " "))

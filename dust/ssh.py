@@ -29,6 +29,8 @@ _NEEDED = ("-e", "none", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=
 
 # Neither the name nor what follows its login may begin like an option, or be missing.
 _NAME = re.compile(r"(?!-)(?!.*@(?:-|\Z))(?!@)[A-Za-z0-9_.:%@\[\]-]+")
+# Where the name is not looked up, what could be read as a login has no place in it.
+_PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.-]+")
 _GLOB = re.compile(r"([*?\[])")
 
 
@@ -38,6 +40,19 @@ def config(include: Sequence[Path], defaults: Mapping[str, str]) -> str:
     lines.append("Match all")
     lines += [f"    {key} {value}" for key, value in defaults.items()]
     return "\n".join(lines) + "\n"
+
+
+def host(node: Node) -> str:
+    """What ssh is told to connect to, and what `Host` blocks match: the name of the node.
+
+    A node whose address is known may have a name that ssh cannot take: it then goes by its id.
+    Raises SessionError where ssh can take neither.
+    """
+    if "HostName" in node.ssh and not _PLAIN.fullmatch(node.name) and _PLAIN.fullmatch(node.id):
+        return node.id
+    if not _NAME.fullmatch(node.name):
+        raise SessionError(ascii(node.name), "ssh cannot take this as the name of a host")
+    return node.name
 
 
 def argv(
@@ -50,15 +65,14 @@ def argv(
     The facts of a node are values as ssh_config has them: one with a space in it that is not
     meant as several words stands in double quotes.
     """
-    if not _NAME.fullmatch(node.name):
-        raise SessionError(ascii(node.name), "ssh cannot take this as the name of a host")
+    alias = host(node)
     options: list[str] = []
     for key, value in node.ssh.items():
         if "\n" in value or "\0" in value:
             raise SessionError(node.name, f"ssh cannot take this {key}: {value!r}")
         options += ["-o", f"{key}={value}"]
     mode = ["-T", "-s"] if subsystem else ["-tt"] if tty else ["-T"]
-    return ["ssh", "-F", str(config), *mode, *_NEEDED, *options, "--", node.name, command]
+    return ["ssh", "-F", str(config), *mode, *_NEEDED, *options, "--", alias, command]
 
 
 def _included(path: Path) -> str:

@@ -16,6 +16,7 @@ from dust.backends.ec2client import Cloud, CloudError
 from dust.backends.ec2kept import path_of
 from dust.backends.ec2nodes import login_of
 from dust.cli import main
+from dust.cluster import Cluster
 from dust.errors import BackendError
 from dust.node import Node
 
@@ -133,8 +134,17 @@ def test_an_instance_is_a_node(backend: Ec2Backend, tmp_path: Path) -> None:
 def test_names_of_any_characters(backend: Ec2Backend) -> None:
     ids = launch(backend, *ODD)
     nodes = backend.nodes()
-    assert sorted(node.name for node in nodes) == sorted([*ODD[:-1], ids[-1]])
+    names = [name.replace("\n", "\\n") for name in ODD[:-1]]
+    assert sorted(node.name for node in nodes) == sorted([*names, ids[-1]])
     assert len({node.id for node in nodes}) == len(ODD)
+    assert all(node.tags.get("Name", "") in ODD for node in nodes)
+    # What `show` prints selects it, in quotes; by its id, and both of two of one name.
+    cluster = Cluster(backend)
+    for node in nodes:
+        assert cluster.select(f"id={node.id}") == [node]
+        assert cluster.select(str(cluster.number(node))) == [node]
+        assert cluster.select(f"'{cluster.label(node)}'") == [node]
+    assert len(cluster.select("twin")) == 2
 
 
 def test_a_listing_has_all_pages(backend: Ec2Backend) -> None:
@@ -228,8 +238,8 @@ def test_the_region_of_the_profile(aws: None, tmp_path: Path) -> None:
     text = "[default]\nregion = eu-west-1\n[profile prod]\nregion = us-west-2\n"
     (tmp_path / "aws.conf").write_text(text)
     assert Ec2Backend(Cloud()).label == "ec2 eu-west-1"
-    assert Ec2Backend(Cloud("prod")).label == "ec2 us-west-2 prod"
-    assert Ec2Backend(Cloud("prod", "us-east-1")).label == "ec2 us-east-1 prod"
+    assert Ec2Backend(Cloud("prod")).label == "ec2 prod us-west-2"
+    assert Ec2Backend(Cloud("prod", "us-east-1")).label == "ec2 prod us-east-1"
 
 
 @pytest.mark.parametrize(

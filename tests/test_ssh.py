@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dust.errors import SessionError
 from dust.node import Node
-from dust.ssh import DEFAULTS, argv, config
+from dust.ssh import DEFAULTS, argv, config, host
 
 
 def node(name: str = "worker1", facts: Mapping[str, str] | None = None) -> Node:
@@ -75,6 +75,34 @@ def test_facts_of_a_node_beat_what_the_user_configures(tmp_path: Path) -> None:
     values = asked(tmp_path, users, facts)
     assert {key: values[key.lower()] for key in facts} == facts
     assert asked(tmp_path, users)["port"] == "9"
+
+
+def test_a_guess_about_a_node_gives_way_to_what_the_user_configures(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("Host worker1\n  User me\n")
+    ours = tmp_path / "config"
+    ours.write_text(config([theirs], {**DEFAULTS, "User": "ubuntu"}))
+    for name, user in ("worker1", "me"), ("worker2", "ubuntu"):
+        said = subprocess.run(["ssh", "-G", "-F", ours, name], capture_output=True, text=True)
+        assert f"user {user}\n" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "alias"),
+    [
+        ("worker1.example", "worker1.example"),
+        ("my node", "i-1"),
+        ("-rf", "i-1"),
+        ("root@worker1", "i-1"),
+        ("%h", "i-1"),
+        ("", "i-1"),
+    ],
+)
+def test_an_odd_name_is_the_id_where_the_address_is_known(name: str, alias: str) -> None:
+    assert host(node(name, {"HostName": "10.1.2.3"})) == alias
+    if alias != name and name not in ("%h", "root@worker1"):
+        with pytest.raises(SessionError):
+            host(node(name))
 
 
 def test_what_a_session_cannot_have_is_off(tmp_path: Path) -> None:
