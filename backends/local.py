@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from dust.backend import Change
+from dust.backend import Change, Follow, to_the_end
 from dust.backends import launch
 from dust.backends.localstore import Record, Store, now, write
 from dust.backends.processes import Anchor, Process, alive, end
@@ -41,6 +41,7 @@ class LocalBackend:
 
     name = "local"
     label = "local"
+    region = ""
     ssh_config: Path | None = None
     ssh_defaults: Mapping[str, str] = MappingProxyType({"StrictHostKeyChecking": "accept-new"})
 
@@ -89,7 +90,7 @@ class LocalBackend:
             self._remove([record for record in records if record.id in errors])
         return _changes([record.id for record in records], "running", errors, "terminated")
 
-    def start(self, ids: Sequence[str]) -> list[Change]:
+    def start(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Start these nodes and wait until they listen; one that runs stays as it is."""
         sshd = Sshd.find()
         with self._store.changing():
@@ -99,14 +100,14 @@ class LocalBackend:
             errors = self._unknown(ids, records) | self._launch(sshd, self._renewed(idle))
         return _changes(ids, "running", errors, "stopped")
 
-    def stop(self, ids: Sequence[str]) -> list[Change]:
+    def stop(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """End the sshd of these nodes and everything that runs on them."""
         with self._store.changing():
             records = self._chosen(ids)
             errors = self._unknown(ids, records) | self._end(records)
         return _changes(ids, "stopped", errors, "stopping")
 
-    def reboot(self, ids: Sequence[str]) -> list[Change]:
+    def reboot(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Stop these nodes and start them again; one that cannot be stopped stays as it is."""
         ended = self.stop(ids)
         left = [change for change in ended if change.error]
@@ -114,7 +115,7 @@ class LocalBackend:
         by_id = {change.id: change for change in (*left, *begun)}
         return [by_id[id] for id in ids]
 
-    def terminate(self, ids: Sequence[str]) -> list[Change]:
+    def terminate(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """End everything that runs on these nodes and remove their files."""
         with self._store.changing():
             records = self._chosen(ids)

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
 
-from dust.backend import Change
+from dust.backend import Change, Follow, to_the_end
 from dust.backends import sshconfig
 from dust.backends.hostnames import is_ip, is_port, refusal
 from dust.backends.inventory import Host, Inventory, Value
@@ -46,6 +46,7 @@ class SshBackend:
     """
 
     name = "ssh"
+    region = ""
     ssh_defaults: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, ssh_config: Path | None, inventory: Path | None) -> None:
@@ -81,19 +82,19 @@ class SshBackend:
         """Return nothing: asking takes no time."""
         return None
 
-    def start(self, ids: Sequence[str]) -> list[Change]:
+    def start(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Raise `BackendError`: a file has no power over its hosts."""
         self._refuse("started")
 
-    def stop(self, ids: Sequence[str]) -> list[Change]:
+    def stop(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Raise `BackendError`: a file has no power over its hosts."""
         self._refuse("stopped")
 
-    def reboot(self, ids: Sequence[str]) -> list[Change]:
+    def reboot(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Raise `BackendError`: a file has no power over its hosts."""
         self._refuse("rebooted")
 
-    def terminate(self, ids: Sequence[str]) -> list[Change]:
+    def terminate(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Raise `BackendError`: a file has no power over its hosts."""
         self._refuse("terminated")
 

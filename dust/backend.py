@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +22,15 @@ class Change:
     error: str = ""
 
 
+#: Told the states of nodes, by id, while they change; once it returns False nobody waits longer.
+Follow = Callable[[Mapping[str, str]], bool]
+
+
+def to_the_end(states: Mapping[str, str]) -> bool:
+    """Wait until every node is at its end state."""
+    return True
+
+
 class Backend(Protocol):
     """Where nodes come from and what starts and stops them.
 
@@ -32,6 +41,9 @@ class Backend(Protocol):
     name: str
     #: What stands in the prompt for this source, such as `local` or `ec2 us-east-1`.
     label: str
+    #: The region of a cloud that its nodes are in; "" for a source that has no such thing. A
+    #: source with a region is far away, so that it is asked in a thread.
+    region: str
     #: The ssh_config file that connections use instead of the user's and the system's, or None.
     ssh_config: Path | None
     #: ssh_config keywords that hold where neither the user's nor the system's configuration
@@ -39,7 +51,10 @@ class Backend(Protocol):
     ssh_defaults: Mapping[str, str]
 
     def nodes(self) -> list[Node]:
-        """Ask the source for all its nodes, in the order in which people expect them."""
+        """Ask the source for all its nodes, in the order in which people expect them.
+
+        A source with a region may be asked in any thread, one question at a time.
+        """
         ...
 
     def kept(self) -> tuple[list[Node], float] | None:
@@ -49,18 +64,18 @@ class Backend(Protocol):
         """
         ...
 
-    def start(self, ids: Sequence[str]) -> list[Change]:
-        """Start these nodes and wait until their end state is known."""
+    def start(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
+        """Start these nodes and wait until their end state is known, or `follow` says no."""
         ...
 
-    def stop(self, ids: Sequence[str]) -> list[Change]:
+    def stop(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Stop these nodes; they keep their identity and files."""
         ...
 
-    def reboot(self, ids: Sequence[str]) -> list[Change]:
+    def reboot(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Start these running nodes anew; their sessions end."""
         ...
 
-    def terminate(self, ids: Sequence[str]) -> list[Change]:
+    def terminate(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Remove these nodes and all that belongs to them."""
         ...

@@ -27,6 +27,8 @@ class Cluster:
         """Ask nothing yet; `groups` are the node groups for `@group` in targets."""
         self.backend = backend
         self.groups = groups
+        #: Has the backend asked; replaced where that must not keep the sessions waiting.
+        self.ask: Callable[[Callable[[], list[Node]]], list[Node]] = lambda asked: asked()
         #: The cluster that is in use, or "" for all nodes.
         self.working_set = ""
         #: What the session of a node (by id) does now: `ready`, `busy`, ... or "" without one.
@@ -43,12 +45,14 @@ class Cluster:
 
     def nodes(self) -> list[Node]:
         """All nodes, in the backend's order. Raises `BackendError` where it cannot list them."""
-        if self._nodes is None:
-            kept = self.backend.kept()
-            if kept is None:
-                return self.refresh()
-            self._take(kept[0], kept[1])
-        return list(self._nodes or ())
+        return list(self._nodes or ()) if self.listed else self.refresh()
+
+    @property
+    def listed(self) -> bool:
+        """Whether the nodes are known, if only from an earlier dust: `nodes` takes no time then."""
+        if self._nodes is None and (kept := self.backend.kept()):
+            self._take(*kept)
+        return self._nodes is not None
 
     def known(self) -> list[Node]:
         """The nodes as far as they were listed; never asks the backend."""
@@ -56,7 +60,7 @@ class Cluster:
 
     def refresh(self) -> list[Node]:
         """Ask the backend for its nodes and number them anew; after an error all is as before."""
-        nodes = self.backend.nodes()
+        nodes = self.ask(self.backend.nodes)
         if self.groups:
             self.groups.forget()
         self._numbers = {}
@@ -75,7 +79,7 @@ class Cluster:
 
         if self._nodes is not None:  # what is known holds, also if the backend cannot be asked
             self._nodes = changed(self._nodes)
-        self._take(changed(self.backend.nodes()))
+        self._take(changed(self.ask(self.backend.nodes)))
 
     def _take(self, nodes: list[Node], made: float | None = None) -> None:
         self._nodes = nodes

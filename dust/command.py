@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Any, Protocol, TypeVar, overload
 
 from dust.backend import Backend
 from dust.cluster import Cluster
@@ -34,6 +34,9 @@ from dust.run import Result, Run
 from dust.usage import Usage
 
 __all__ = ["Command", "Copied", "Dust", "HelpRequested", "Node", "Result", "UsageError", "command"]
+
+
+T = TypeVar("T")
 
 
 class HelpRequested(DustError):
@@ -273,6 +276,13 @@ class Dust(Protocol):
         """
         ...
 
+    def aside(self, work: Callable[[], T], progress: Callable[[], str] = str) -> T:
+        """What `work` returns, which waits for a network: done in a thread, the sessions go on.
+
+        `progress` says in a line how far it is. Ctrl-C ends waiting, not the work.
+        """
+        ...
+
     def print(self, text: str = "") -> None:
         """Write a text and a newline to the output."""
         ...
@@ -285,8 +295,11 @@ class Dust(Protocol):
         """Report a failure that does not end the command; the line's status is then not 0."""
         ...
 
-    def ask(self, question: str) -> bool:
-        """Ask a question for yes or no; False without a terminal, unless yes is assumed."""
+    def ask(self, question: str, word: str = "") -> bool:
+        """Ask a question for yes or no; False without a terminal, unless yes is assumed.
+
+        With a word, such as a name, nothing but this word is a yes.
+        """
         ...
 
     def ask_secret(self, question: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import selectors
 import shutil
 import signal
 import sys
@@ -11,9 +12,10 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dust import config, lines, messages, ssh, transfers
+from dust.aside import Aside
 from dust.backend import Backend
 from dust.cluster import Cluster
 from dust.config import Settings
@@ -21,6 +23,7 @@ from dust.coordinator import Coordinator
 from dust.copies import Copied, Copies, how_far
 from dust.display import Display
 from dust.errors import ConfigError, UsageError
+from dust.errors import Interrupted as Interrupted
 from dust.groups import Groups
 from dust.link import CONNECTING, WAITING
 from dust.node import Node
@@ -38,9 +41,7 @@ _USER_CONFIG, _SYSTEM_CONFIG = Path("~/.ssh/config"), Path("/etc/ssh/ssh_config"
 #: Seconds between two looks at how far a copy is; for a copy that is given up to tidy up.
 PACE, PATIENCE = 0.25, 5.0
 
-
-class Interrupted(Exception):
-    """The user does not want to wait any longer (Ctrl-C)."""
+T = TypeVar("T")
 
 
 class Context:
@@ -56,6 +57,7 @@ class Context:
         self.plugin = ""  # the plugin of the command at hand
         self.cluster = Cluster(backend, Groups())
         self.cluster.state_of = self._state_of
+        self.cluster.ask = self._asked
         if settings.use:
             self.cluster.working_set = settings.use
         self.printer = Printer(colour=_colour(settings), label=self.cluster.label)
@@ -65,6 +67,7 @@ class Context:
         #: Asks the user for a line; replaced while a prompt has the terminal.
         self.prompt_for: Callable[[str, bool], str | None] = _prompt_for
         self._sessions: Coordinator | None = None
+        self._ahead: Aside[list[Node]] | None = None
         self._ssh_configs: dict[tuple[tuple[str, str], ...], Path] = {}
         self._folder: TemporaryDirectory[str] | None = None
         self._states: dict[str, dict[str, Any]] = {}
@@ -128,16 +131,17 @@ class Context:
         self.failed = True
         self.printer.error(text)
 
-    def ask(self, question: str) -> bool:
-        """Yes or no; no without a terminal, unless yes is assumed."""
+    def ask(self, question: str, word: str = "") -> bool:
+        """Yes or no, or the word; no without a terminal, unless yes is assumed."""
         if self.assume_yes:
             return True
         if not os.isatty(0):
             self.printer.tell(f"{question} no: there is no terminal to ask on (-y says yes)")
             return False
         self.printer.flush()
-        answer = self.prompt_for(f"{question} [y/N] ", False)
-        return (answer or "").strip().lower() in ("y", "yes")
+        how = f"Type {word} to go on: " if word else "[y/N] "
+        answer = self.prompt_for(f"{question} {how}", False)
+        return (answer or "").strip().lower() in ((word.lower(),) if word else ("y", "yes"))
 
     def ask_secret(self, question: str) -> str | None:
         """A line typed without echo; None without a terminal or if given up."""
@@ -166,6 +170,43 @@ class Context:
     def show_run(self, run: Run, nodes: Sequence[Node], form: str) -> None:
         """Print the output of a run again."""
         self.printer.show(run, nodes, form)
+
+    # --- what waits for a network
+
+    def aside(self, work: Callable[[], T], progress: Callable[[], str] = str) -> T:
+        """Do `work` in a thread and wait for it while the sessions go on.
+
+        Ctrl-C waits no longer (Interrupted): the work then ends by itself, for nobody.
+        """
+        return self._awaited(Aside(work), progress)
+
+    def _awaited(self, work: Aside[T], progress: Callable[[], str]) -> T:
+        self.sessions.watch(work.pipe, selectors.EVENT_READ, lambda mask: None)
+        try:
+            while not self.wait(lambda: work.done, PACE if self.printer.has_progress else None):
+                self.printer.progress(progress())
+        finally:
+            self.sessions.watch(work.pipe, 0, lambda mask: None)
+            work.pipe.close()
+            self.printer.progress("")
+        return work.result()
+
+    def look_ahead(self) -> None:
+        """Begin to list far nodes, if no listing was kept, before somebody asks for them."""
+        if self.backend.region and self._ahead is None and not self.cluster.listed:
+            self._ahead = Aside(self.backend.nodes)
+
+    def listed(self) -> bool:
+        """Whether nodes can be had without waiting; if not, they are begun to be listed."""
+        self.look_ahead()
+        return self._ahead is None or self._ahead.done
+
+    def _asked(self, ask: Callable[[], list[Node]]) -> list[Node]:
+        """How the cluster has its backend asked."""
+        if not self.backend.region:
+            return ask()
+        begun, self._ahead = self._ahead, None
+        return self._awaited(begun or Aside(ask), lambda: f"asking {self.backend.label} ...")
 
     # --- copies
 

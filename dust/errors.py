@@ -11,6 +11,10 @@ class DustError(Exception):
     status = 1
 
 
+class Interrupted(Exception):
+    """Not a failure: the user does not want to wait any longer (Ctrl-C)."""
+
+
 class UsageError(DustError, ValueError):
     """A command, option or line that cannot be understood."""
 

@@ -45,6 +45,7 @@ class FileHistory(History):
     def store_string(self, string: str) -> None:
         """Append one entry."""
         try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             fd = os.open(self._path, flags, 0o600)
             try:

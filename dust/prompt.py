@@ -28,6 +28,8 @@ from dust.shell import Shell
 PACE = 0.03
 #: Most output that waits to be written above the prompt; beyond, the nodes wait.
 WAITING = 1 << 20
+#: Seconds after which nodes are listed in the background: the prompt stands by then.
+_SOON = 0.2
 _STYLES = {"ready": "ansigreen", "down": "ansired", "waiting": "ansiyellow bold"}
 
 
@@ -84,6 +86,7 @@ class Prompt:
 
     async def _lines(self) -> int:
         status, typed = 0, ""
+        asyncio.get_event_loop().call_later(_SOON, self._context.look_ahead)
         while self._context.leaving is None:
             try:
                 text, typed = await self._read(typed), ""
@@ -251,7 +254,8 @@ class _Completer(Completer):
         context = self._shell.context
         text = document.text_before_cursor
         with contextlib.suppress(DustError):
-            context.cluster.nodes()
+            if context.listed():
+                context.cluster.nodes()
         start, words = completion.complete(text, context.registry, context.cluster)
         for word in words:
             yield Completion(word, start_position=start - len(text))

@@ -13,8 +13,8 @@ from difflib import get_close_matches
 
 from dust import config, lines
 from dust.command import HelpRequested
-from dust.context import Context, Interrupted
-from dust.errors import DustError, UsageError
+from dust.context import Context
+from dust.errors import DustError, Interrupted, UsageError
 from dust.link import LIVE, READY, WAITING
 from dust.node import Node
 from dust.printer import OutputClosed
@@ -99,6 +99,10 @@ class Shell:
             action = lines.parse(text)
             if not isinstance(action, lines.Remote):
                 return False
+            if lines.unfinished(action.line) is None:
+                return False
+            if not self.context.listed():  # then no node has anything that could take it
+                return True
             return self.continues(self.context.running(action.target), action.line)
         except DustError:
             return False

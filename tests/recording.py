@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from dust import config
-from dust.backend import Change
+from dust.backend import Change, Follow, to_the_end
 from dust.cluster import Cluster
 from dust.command import Command, Copied, Result
 from dust.config import Settings
@@ -19,6 +19,8 @@ from dust.registry import Registry
 from dust.run import Run
 
 END = {"start": "running", "stop": "stopped", "reboot": "running", "terminate": "terminated"}
+
+T = TypeVar("T")
 
 
 def node(name: str, state: str = "running", cluster: str = "", **more: Any) -> Node:
@@ -39,6 +41,7 @@ class FakeBackend:
 
     name = "fake"
     label = "fake east"
+    region = ""
     ssh_config: Path | None = None
     ssh_defaults: Mapping[str, str] = MappingProxyType({})
 
@@ -54,16 +57,16 @@ class FakeBackend:
     def kept(self) -> tuple[list[Node], float] | None:
         return None
 
-    def start(self, ids: Sequence[str]) -> list[Change]:
+    def start(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         return self._change("start", ids)
 
-    def stop(self, ids: Sequence[str]) -> list[Change]:
+    def stop(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         return self._change("stop", ids)
 
-    def reboot(self, ids: Sequence[str]) -> list[Change]:
+    def reboot(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         return self._change("reboot", ids)
 
-    def terminate(self, ids: Sequence[str]) -> list[Change]:
+    def terminate(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         return self._change("terminate", ids)
 
     def _change(self, verb: str, ids: Sequence[str]) -> list[Change]:
@@ -163,6 +166,9 @@ class Recorder:
         self.copied.append(("get", list(files), target, directory))
         return [Copied(node, "ok", files=1) for node in self.running(target)]
 
+    def aside(self, work: Callable[[], T], progress: Callable[[], str] = str) -> T:
+        return work()
+
     def print(self, text: str = "") -> None:
         self.said.append(text)
 
@@ -172,8 +178,8 @@ class Recorder:
     def error(self, text: str) -> None:
         self.errors.append(text)
 
-    def ask(self, question: str) -> bool:
-        self.asked.append(question)
+    def ask(self, question: str, word: str = "") -> bool:
+        self.asked.append(f"{question} {word}".rstrip())
         return self.answer
 
     def ask_secret(self, question: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,20 @@ def inject(backend: Ec2Backend, operation: str, *answers: Any) -> list[str]:
     return sent
 
 
+def slow(backend: Ec2Backend, state: str, times: int) -> None:
+    """Show all instances in a state for so many listings."""
+    left = [None] * times
+
+    def parsed(parsed: dict[str, Any], **_: Any) -> None:
+        if left and left.pop() is None:
+            for reservation in parsed.get("Reservations", ()):
+                for item in reservation["Instances"]:
+                    item["State"]["Name"] = state
+
+    events = backend.cloud.client("ec2").meta.events
+    events.register("after-call.ec2.DescribeInstances", parsed)
+
+
 def by_name(backend: Ec2Backend) -> dict[str, Node]:
     return {node.name: node for node in backend.nodes()}
 
@@ -177,6 +191,52 @@ def test_protected_and_unknown_ones_are_told_and_the_others_end(backend: Ec2Back
     assert "disableApiTermination" in changes[second].error
     assert "does not exist" in changes[unknown].error
     assert list(by_name(backend)) == ["b"]
+
+
+def test_what_is_done_stays_known_when_a_later_call_fails(backend: Ec2Backend) -> None:
+    first, second = launch(backend, "a", "b")
+    vague = refused("OperationNotPermitted", "one of them cannot be stopped")
+    inject(backend, "StopInstances", vague, None, refused("UnauthorizedOperation", status=403))
+    changes = backend.stop([first, second])
+    assert [(each.id, each.state) for each in changes] == [(first, "stopped"), (second, "running")]
+    assert changes[0].error == ""
+    assert "not allowed: StopInstances" in changes[1].error
+
+
+def test_a_call_that_fails_for_all_is_one_error(backend: Ec2Backend) -> None:
+    ids = launch(backend, "a", "b")
+    inject(backend, "StopInstances", refused("UnauthorizedOperation", status=403))
+    with pytest.raises(CloudError, match="not allowed: StopInstances"):
+        backend.stop(ids)
+
+
+def test_following_ends_when_nobody_waits(backend: Ec2Backend) -> None:
+    ids = launch(backend, "a", "b")
+    seen: list[dict[str, str]] = []
+
+    def follow(states: Mapping[str, str]) -> bool:
+        seen.append(dict(states))
+        return len(seen) < 3
+
+    slow(backend, "shutting-down", times=9)
+    assert {each.state for each in backend.terminate(ids, follow)} == {"shutting-down"}
+    assert seen == [dict.fromkeys(ids, "shutting-down")] * 3
+
+
+def test_what_was_asked_but_not_followed_is_said(backend: Ec2Backend) -> None:
+    (id,) = launch(backend, "a")
+    inject(backend, "DescribeInstances", refused("UnauthorizedOperation", status=403))
+    (change,) = backend.stop([id])
+    assert change.error.startswith("it was asked to, but what became of it: not allowed")
+
+
+def test_an_end_that_was_not_asked_for_or_does_not_come_is_an_error(backend: Ec2Backend) -> None:
+    (id,) = launch(backend, "a")
+    backend.stop([id])
+    slow(backend, "stopped", times=1)  # as after a lack of capacity
+    assert backend.start([id])[0].error == "it is stopped, not running"
+    slow(backend, "stopping", times=1000)
+    assert backend.stop([id])[0].error == "still stopping after 15 minutes"
 
 
 def test_a_new_instance_that_is_not_known_everywhere_is_asked_again(backend: Ec2Backend) -> None:

@@ -226,3 +226,28 @@ def test_reboot_asks_and_ends_the_sessions(dust: Recorder) -> None:
     assert dust.type("reboot", "slurm1") == "master,worker1: running"
     assert dust.asked == ["reboot 2 nodes: master,worker1?"]
     assert [dust.sessions.state_of(each.id) for each in (MASTER, LONE)] == ["down", "ready"]
+
+
+def test_a_dry_run_only_says_what_it_would_be(dust: Recorder) -> None:
+    assert dust.type("terminate", "--dry-run", "worker*") == (
+        "would terminate 2 nodes: worker[1-2]"
+    )
+    assert (dust.asked, dust.backend.changes) == ([], [])
+
+
+def test_a_whole_region_is_asked_with_its_name(dust: Recorder) -> None:
+    dust.backend.region = "mars-1"
+    dust.type("stop", "slurm1,lone")
+    dust.type("stop", "slurm1")
+    dust.type("use", "slurm1")
+    dust.type("start", "*")
+    assert dust.asked == [
+        "stop 3 nodes in fake east: master,worker1,lone? mars-1",
+        "start 3 nodes of slurm1 in fake east: master,worker[1-2]?",
+    ]
+
+
+def test_who_fails_for_one_reason_is_told_in_one_line(dust: Recorder) -> None:
+    dust.backend.broken = {"i-worker1": "no capacity", "i-master": "no capacity"}
+    dust.type("stop", "-y", "*")
+    assert dust.errors == ["master,worker1: no capacity"]
