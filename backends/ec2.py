@@ -48,6 +48,14 @@ class Ec2Backend:
         """The last listing of this profile and region, without a call."""
         return ec2kept.kept(self._file())
 
+    def regions(self) -> list[str]:
+        """The regions that boto3 knows; without a call."""
+        return self.cloud.regions()
+
+    def elsewhere(self, region: str) -> Ec2Backend:
+        """The same account in another region."""
+        return Ec2Backend(Cloud(self.cloud.profile, region))
+
     def start(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Start these instances and wait until they run, or say why one does not."""
         ec2kept.drop(self._file())  # whatever becomes of this, the listing is out of date

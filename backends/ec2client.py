@@ -71,6 +71,12 @@ class Cloud:
         with self.errors():
             yield from client.get_paginator(operation).paginate(**parameters)
 
+    def regions(self) -> list[str]:
+        """The regions with EC2 that boto3 knows, sorted; without a call."""
+        with self._lock, self.errors():
+            known: list[str] = self._begun().get_available_regions("ec2")
+            return sorted(known)
+
     @contextmanager
     def errors(self) -> Iterator[None]:
         """Turn what botocore raises into a `CloudError` of one line."""
@@ -84,7 +90,6 @@ class Cloud:
             raise CloudError(self._unreached(error)) from error
 
     def _made(self, service: str) -> Any:
-        import boto3
         from botocore.config import Config
 
         if not self.region:
@@ -92,13 +97,18 @@ class Cloud:
                 "no AWS region is chosen: give --region, set `region` in config.yaml, "
                 "or set AWS_REGION"
             )
-        if self._session is None:
-            make: Callable[..., Any] = boto3.session.Session
-            self._session = make(profile_name=self.profile or None, region_name=self.region)
         retries: Any = {"mode": "standard", "max_attempts": 10}
         # Ctrl-C must not wait a minute for a network that is silent.
         config = Config(retries=retries, connect_timeout=10, read_timeout=60)
-        return self._session.client(service, config=config)
+        return self._begun().client(service, config=config)
+
+    def _begun(self) -> Any:
+        import boto3
+
+        if self._session is None:
+            make: Callable[..., Any] = boto3.session.Session
+            self._session = make(profile_name=self.profile or None, region_name=self.region or None)
+        return self._session
 
     def _refused(self, error: Any) -> CloudError:
         code = str(error.response.get("Error", {}).get("Code", ""))

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import NoReturn
 
 from dust.backend import Change, Follow, to_the_end
 from dust.backends import launch
@@ -64,6 +65,14 @@ class LocalBackend:
     def kept(self) -> None:
         """Return nothing: asking takes no time."""
         return None
+
+    def regions(self) -> list[str]:
+        """Return none: it is all this machine."""
+        return []
+
+    def elsewhere(self, region: str) -> NoReturn:
+        """Raise `BackendError`: it is all this machine."""
+        raise BackendError("local nodes are on this machine, which has no regions")
 
     def create(
         self, names: Sequence[str], cluster: str = "", tags: Mapping[str, str] | None = None

@@ -82,6 +82,14 @@ class SshBackend:
         """Return nothing: asking takes no time."""
         return None
 
+    def regions(self) -> list[str]:
+        """Return none: hosts of a file are wherever they are."""
+        return []
+
+    def elsewhere(self, region: str) -> NoReturn:
+        """Raise `BackendError`: hosts of a file are wherever they are."""
+        raise BackendError("these are hosts of a file, which has no regions")
+
     def start(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Raise `BackendError`: a file has no power over its hosts."""
         self._refuse("started")

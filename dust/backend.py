@@ -64,6 +64,14 @@ class Backend(Protocol):
         """
         ...
 
+    def regions(self) -> list[str]:
+        """The regions that `elsewhere` takes; none for a source that has no such thing."""
+        ...
+
+    def elsewhere(self, region: str) -> Backend:
+        """The same source in another region, asked nothing yet."""
+        ...
+
     def start(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Start these nodes and wait until their end state is known, or `follow` says no."""
         ...

@@ -129,6 +129,19 @@ class Cluster:
             return self.nodes()
         return [node for node in self.nodes() if node.cluster == self.working_set]
 
+    def move(self, region: str) -> None:
+        """Take the nodes of another region, all of them; after an error all is as before."""
+        before = self.backend, self.working_set, self._nodes, self._numbers, self._shared, self.made
+        self.backend, self.working_set = self.backend.elsewhere(region), ""
+        self._nodes, self._numbers = None, {}
+        try:
+            self.nodes()
+        except BaseException:
+            self.backend, self.working_set, self._nodes, self._numbers, self._shared, self.made = (
+                before
+            )
+            raise
+
     # --- selecting
 
     def select(self, target: str) -> list[Node]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,22 +15,24 @@ from dust.registry import Registry
 STATES = ("%busy", "%differs", "%down", "%failed", "%last", "%ok", "%ready", "%waiting")
 #: What begins another atom within a target.
 _OPERATORS = ",&!("
+#: What a target takes for a name as it is; the rest is quoted.
+_PLAIN = re.compile(r"(?!-)[\w.:/+~-]*")
 _TARGETS = ("<target>", "<filter>")
 
 
 def complete(text: str, registry: Registry, cluster: Cluster) -> tuple[int, list[str]]:
     """(where the word to complete starts, what it may become) for the text before the cursor."""
-    if text.startswith("@") and " " not in text:
+    start = _last_word(text)
+    if text.startswith("@") and start == 0:
         return _target(text, 1, cluster)
     if text.startswith(("@", "!")):
-        return _path(text, text.rfind(" ") + 1)
+        return _path(text, start)
     if " " not in text.lstrip():
         start = len(text) - len(text.lstrip())
         names = {*registry.commands, *_aliases(registry.commands.values())}
         return start, _matching(sorted(names), text[start:])
     name = text.split(None, 1)[0]
     command = registry.commands.get(name)
-    start = text.rfind(" ") + 1
     if command is None:
         return _path(text, start)
     return _argument(text, start, command, cluster)
@@ -42,6 +45,8 @@ def _argument(text: str, start: int, command: Command, cluster: Cluster) -> tupl
     if "<path>" in command.arguments:
         return _file_or_target(text, start, command, cluster)
     found = _matching(command.literals, word)
+    if "<cluster>" in command.arguments:
+        return start, _matching(sorted({node.cluster for node in cluster.known()} - {""}), word)
     if any(argument in _TARGETS for argument in command.arguments):
         at, targets = _target(text, start, cluster)
         return (at, targets) if not found else (start, found)
@@ -66,22 +71,44 @@ def _file_or_target(
 
 def _target(text: str, start: int, cluster: Cluster) -> tuple[int, list[str]]:
     """The last atom of a target: node and cluster names, properties with their values, states."""
-    start = max(start, *(text.rfind(operator) + 1 for operator in _OPERATORS))
+    start = _last_word(text, _OPERATORS, start)
     atom = text[start:]
     nodes = cluster.known()
     key, equals, value = atom.partition("=")
     if equals and key == "tags":
-        tags = {f"tags={k}:{v}" for node in nodes for k, v in node.tags.items()}
-        return start, _matching(sorted(tags), atom)
-    if equals:
+        tags = {f"{k}:{v}" for node in nodes for k, v in node.tags.items()}
+        return start, _spelled(tags, value, "tags=")
+    if equals and key.isidentifier():
         values = {node.properties().get(key, "") for node in nodes} - {""}
-        return start, _matching(sorted(f"{key}={value}" for value in values), atom)
+        return start, _spelled(values, value, f"{key}=")
     if atom.startswith("%"):
         return start, _matching(STATES, atom)
     names = {node.name for node in nodes} | {node.cluster for node in nodes if node.cluster}
     keys = {f"{key}=" for node in nodes[:1] for key in node.properties()} | {"tags="}
-    found = _matching(sorted(names), atom)
+    found = _spelled(names, atom)
     return start, found or _matching(sorted(keys), atom)
+
+
+def _spelled(words: Iterable[str], typed: str, lead: str = "") -> list[str]:
+    """What a name or value that was begun may become, in quotes where a target needs them."""
+    quoted = typed[:1] in ("'", '"')
+    wanted = typed[1:] if quoted else typed
+    found = []
+    for word in sorted(word for word in words if word.startswith(wanted)):
+        quote = "" if _PLAIN.fullmatch(word) and not quoted else '"' if "'" in word else "'"
+        found.append(f"{lead}{quote}{word}{quote}")
+    return found
+
+
+def _last_word(text: str, ends: str = " ", start: int = 0) -> int:
+    """Where the last word begins that is outside quotes."""
+    quote = ""
+    for at in range(start, len(text)):
+        if quote or text[at] in "'\"":
+            quote = "" if text[at] == quote else quote or text[at]
+        elif text[at] in ends:
+            start = at + 1
+    return start
 
 
 def _path(text: str, start: int) -> tuple[int, list[str]]:

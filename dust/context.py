@@ -49,7 +49,6 @@ class Context:
 
     def __init__(self, settings: Settings, backend: Backend) -> None:
         self.settings = settings
-        self.backend = backend
         self.assume_yes = False
         self.last: Run | None = None
         self.leaving: int | None = None
@@ -67,12 +66,17 @@ class Context:
         #: Asks the user for a line; replaced while a prompt has the terminal.
         self.prompt_for: Callable[[str, bool], str | None] = _prompt_for
         self._sessions: Coordinator | None = None
-        self._ahead: Aside[list[Node]] | None = None
+        self._ahead: tuple[Backend, Aside[list[Node]]] | None = None
         self._ssh_configs: dict[tuple[tuple[str, str], ...], Path] = {}
         self._folder: TemporaryDirectory[str] | None = None
         self._states: dict[str, dict[str, Any]] = {}
 
     # --- for commands
+
+    @property
+    def backend(self) -> Backend:
+        """Where the nodes come from, as `use` has it."""
+        return self.cluster.backend
 
     @property
     def sessions(self) -> Coordinator:
@@ -194,19 +198,20 @@ class Context:
     def look_ahead(self) -> None:
         """Begin to list far nodes, if no listing was kept, before somebody asks for them."""
         if self.backend.region and self._ahead is None and not self.cluster.listed:
-            self._ahead = Aside(self.backend.nodes)
+            self._ahead = self.backend, Aside(self.backend.nodes)
 
     def listed(self) -> bool:
         """Whether nodes can be had without waiting; if not, they are begun to be listed."""
         self.look_ahead()
-        return self._ahead is None or self._ahead.done
+        return self._ahead is None or self._ahead[1].done
 
     def _asked(self, ask: Callable[[], list[Node]]) -> list[Node]:
         """How the cluster has its backend asked."""
         if not self.backend.region:
             return ask()
-        begun, self._ahead = self._ahead, None
-        return self._awaited(begun or Aside(ask), lambda: f"asking {self.backend.label} ...")
+        ahead, self._ahead = self._ahead, None
+        begun = ahead[1] if ahead and ahead[0] is self.backend else Aside(ask)
+        return self._awaited(begun, lambda: f"asking {self.backend.label} ...")
 
     # --- copies
 

@@ -57,6 +57,14 @@ class FakeBackend:
     def kept(self) -> tuple[list[Node], float] | None:
         return None
 
+    def regions(self) -> list[str]:
+        return ["mars-east-1", "mars-east-2"] if self.region else []
+
+    def elsewhere(self, region: str) -> FakeBackend:
+        there = FakeBackend([LONE])
+        there.region, there.label = region, f"fake {region}"
+        return there
+
     def start(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         return self._change("start", ids)
 
@@ -120,8 +128,7 @@ class Recorder:
     """The context of commands; what they say is in `said`, `errors`, `asked` and `shown`."""
 
     def __init__(self, nodes: Iterable[Node] = (), folder: Path = Path("/nonexistent")) -> None:
-        self.backend = FakeBackend(nodes)
-        self.cluster = Cluster(self.backend)
+        self.cluster = Cluster(FakeBackend(nodes))
         self.sessions: Any = FakeSessions()
         self.cluster.state_of = self.sessions.state_of
         self.settings = Settings()
@@ -140,6 +147,11 @@ class Recorder:
         self.tables: list[tuple[list[list[str]], list[str]]] = []
         self.copied: list[tuple[str, list[str], str, str]] = []
         self.shown: list[tuple[list[str], str]] = []
+
+    @property
+    def backend(self) -> FakeBackend:
+        assert isinstance(self.cluster.backend, FakeBackend)
+        return self.cluster.backend
 
     def type(self, *words: str) -> str:
         """Run a command with words as typed; returns what it printed."""

@@ -370,3 +370,13 @@ def test_reboot(backend: Ec2Backend) -> None:
         ("running", False),
     ]
     assert len(sent) == 2
+
+
+def test_use_goes_to_another_region(backend: Ec2Backend, capfd: pytest.CaptureFixture[str]) -> None:
+    launch(backend, "worker1")
+    lines = ["show worker1", "use eu-west-1", "show", "use eu-wset-1", "use us-east-1", "show"]
+    main(["--region", "us-east-1", *(word for line in lines for word in ("-c", line))])
+    said = capfd.readouterr()
+    assert "0 nodes in ec2 eu-west-1\nthere are no nodes in ec2 eu-west-1." in said.out
+    assert said.err == "dust: no region eu-wset-1; did you mean eu-west-1?\n"
+    assert said.out.count("  worker1  ") == 2

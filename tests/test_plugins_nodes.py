@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from recording import LONE, MASTER, NODES, WORKER1, WORKER2, Recorder, node
+from recording import LONE, MASTER, NODES, WORKER1, WORKER2, FakeBackend, Recorder, node
 
 from dust.errors import TargetError, UsageError
 
@@ -152,6 +152,36 @@ def test_use_lists_and_marks_what_is_in_use(dust: Recorder) -> None:
     assert dust.cluster.working_set == ""
 
 
+def test_use_takes_another_region(dust: Recorder) -> None:
+    dust.backend.region = "mars-east-1"
+    dust.type("use", "slurm1")
+    assert dust.type("use", "mars-east-2") == "1 node in fake mars-east-2"
+    assert (dust.cluster.working_set, dust.cluster.backend.region) == ("", "mars-east-2")
+    assert [dust.cluster.number(node) for node in dust.cluster.nodes()] == [1]
+
+
+def test_use_names_the_nearest_region(dust: Recorder) -> None:
+    with pytest.raises(TargetError, match="no cluster mars-east-1"):
+        dust.type("use", "mars-east-1")
+    dust.backend.region = "mars-east-1"
+    with pytest.raises(UsageError, match="no region mars-esat-1; did you mean mars-east-1?"):
+        dust.type("use", "mars-esat-1")
+
+
+def test_a_region_that_cannot_be_listed_is_not_moved_to(
+    dust: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dust.backend.region = "mars-east-1"
+    dust.type("use", "slurm1")
+    before, broken = dust.backend, FakeBackend([])
+    monkeypatch.setattr(broken, "nodes", lambda: 1 / 0)
+    monkeypatch.setattr(dust.backend, "elsewhere", lambda region: broken)
+    with pytest.raises(ZeroDivisionError):
+        dust.type("use", "mars-east-2")
+    assert (dust.cluster.working_set, dust.cluster.backend) == ("slurm1", before)
+    assert [node.name for node in dust.cluster.working()] == ["master", "worker1", "worker2"]
+
+
 # start, stop, terminate
 
 
@@ -236,13 +266,13 @@ def test_a_dry_run_only_says_what_it_would_be(dust: Recorder) -> None:
 
 
 def test_a_whole_region_is_asked_with_its_name(dust: Recorder) -> None:
-    dust.backend.region = "mars-1"
+    dust.backend.region = "mars-east-1"
     dust.type("stop", "slurm1,lone")
     dust.type("stop", "slurm1")
     dust.type("use", "slurm1")
     dust.type("start", "*")
     assert dust.asked == [
-        "stop 3 nodes in fake east: master,worker1,lone? mars-1",
+        "stop 3 nodes in fake east: master,worker1,lone? mars-east-1",
         "start 3 nodes of slurm1 in fake east: master,worker[1-2]?",
     ]
 
