@@ -45,8 +45,7 @@ def show(dust: Dust, target: Sequence[str] = (), v: int = 0) -> None:
     if not nodes:
         _say_nothing(dust)
         return
-    where = dust.cluster.working_set
-    dust.print(f"Nodes in {dust.backend.label}{f', cluster {where}' if where else ''}{_age(dust)}:")
+    dust.print(_heading(dust))
     if v > 1:
         for node in nodes:
             _print_all(dust, node)
@@ -68,6 +67,15 @@ def refresh(dust: Dust) -> None:
         dust.print(states)
     if not dust.cluster.working():
         _say_nothing(dust)
+
+
+def _heading(dust: Dust) -> str:
+    backend, used = dust.backend, dust.cluster.working_set
+    if not backend.region:
+        return f"Nodes in {backend.label}{f', cluster {used}' if used else ''}{_age(dust)}:"
+    account = backend.label.removeprefix(backend.name).removesuffix(backend.region).strip()
+    profile = f", profile: {account}" if account else ""
+    return f"Nodes in region: {backend.region}{profile}{_age(dust)}"
 
 
 def _age(dust: Dust) -> str:

@@ -321,7 +321,7 @@ def test_dust_lists_them_and_names_account_and_region(
     launch(backend, "worker1", "two\nlines")
     assert main(["--region", "us-east-1", "-c", "show"]) == 0
     said = capfd.readouterr().out
-    assert said.startswith("Nodes in ec2 us-east-1:\n")
+    assert said.startswith("Nodes in region: us-east-1\n")
     assert [line.split()[1] for line in said.splitlines() if "running" in line] == [
         "two\\nlines",
         "worker1",
@@ -343,8 +343,8 @@ def test_a_listing_is_kept_and_shown_with_its_age(
     os.utime(file, (time.time() - 7230, time.time() - 7230))
     main(["--region", "us-east-1", "-c", "show worker*", "-c", "refresh", "-c", "show"])
     said = capfd.readouterr().out
-    assert said.startswith("Nodes in ec2 us-east-1, as of 2 hours ago (`refresh` asks again):\n")
-    assert "\nNodes in ec2 us-east-1:\n" in said
+    assert said.startswith("Nodes in region: us-east-1, as of 2 hours ago (`refresh` asks again)\n")
+    assert "\nNodes in region: us-east-1\n" in said
     assert Ec2Backend(Cloud(region="eu-west-1")).kept() is None
     assert Ec2Backend(Cloud("other", "us-east-1")).kept() is None
     backend.stop([id])

@@ -103,4 +103,4 @@ def test_account_and_region_stay_in_sight(begin: Begin, silent: str) -> None:
     screen.line("use slurm1")
     screen.wait_for("dust:ec2 us-east-1/slurm1$")
     screen.line("show")
-    screen.wait_for("Nodes in ec2 us-east-1, cluster slurm1, as of")
+    screen.wait_for("Nodes in region: us-east-1, as of")
