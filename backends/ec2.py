@@ -76,6 +76,16 @@ class Ec2Backend:
         ec2kept.drop(self._file())
         return self._power.change("terminate_instances", ids, follow)
 
+    def tag(self, ids: Sequence[str], tags: Mapping[str, str]) -> list[Change]:
+        """Give these instances tags, and wait until EC2 shows them."""
+        ec2kept.drop(self._file())
+        return self._power.tag(ids, dict(tags))
+
+    def untag(self, ids: Sequence[str], keys: Sequence[str]) -> list[Change]:
+        """Take tags from these instances, and wait until EC2 does not show them."""
+        ec2kept.drop(self._file())
+        return self._power.tag(ids, dict.fromkeys(keys))
+
     def _images(self, ids: set[str]) -> dict[str, str]:
         """The names of images, by id; without the permission to ask, none."""
         names: dict[str, str] = {}

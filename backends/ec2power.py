@@ -15,6 +15,7 @@ VALUES, _MANY = 200, 1000
 _SINGLE = {
     "InvalidInstanceID.NotFound",
     "InvalidInstanceID.Malformed",
+    "TagLimitExceeded",
     "IncorrectInstanceState",
     "IncorrectState",
     "OperationNotPermitted",
@@ -58,7 +59,7 @@ class Power:
 
     def change(self, operation: str, ids: Sequence[str], follow: Follow) -> list[Change]:
         """Such as `stop_instances`: asked for all, and followed as long as `follow` says so."""
-        errors = self._all_asked(operation, ids)
+        errors = self._all_asked(operation, ids, "InstanceIds")
         states = {}
         if asked := [id for id in dict.fromkeys(ids) if id not in errors]:
             states = self._followed(operation, asked, errors, follow)
@@ -66,8 +67,32 @@ class Power:
 
     def reboot(self, ids: Sequence[str]) -> list[Change]:
         """Reboot instances, which count as running all the time."""
-        errors = self._all_asked("reboot_instances", ids)
+        errors = self._all_asked("reboot_instances", ids, "InstanceIds")
         return self._told(ids, {}, errors)
+
+    def tag(self, ids: Sequence[str], tags: Mapping[str, str | None]) -> list[Change]:
+        """Set tags of instances, or remove those that are None; until they can be seen."""
+        given = [{"Key": key, "Value": text} for key, text in tags.items() if text is not None]
+        gone = [{"Key": key} for key, text in tags.items() if text is None]
+        operation, wanted = ("create_tags", given) if given else ("delete_tags", gone)
+        errors = self._all_asked(operation, ids, "Resources", Tags=wanted)
+        there = self._states(ids)
+        errors |= {id: f"EC2 has no instance {id}" for id in ids if id not in {**there, **errors}}
+        changed = [id for id in there if id not in errors]
+        for tries in range(1, _TRIES + 1):
+            if all(self._tags(changed, key) <= {text} for key, text in tags.items()):
+                break
+            self._sleep(0.25 * 2**tries)
+        return self._told(ids, there, errors)
+
+    def _tags(self, ids: Sequence[str], key: str) -> set[str | None]:
+        """The values that instances have under a key, None among them if one has it not."""
+        found: set[str | None] = set()
+        for some in chunks(ids, VALUES):
+            for item in described(self._cloud, {"instance-id": some}):
+                tags = {tag["Key"]: tag["Value"] for tag in item.get("Tags", ())}
+                found.add(tags.get(key))
+        return found
 
     def _told(
         self, ids: Sequence[str], states: dict[str, str], errors: Mapping[str, str]
@@ -75,23 +100,34 @@ class Power:
         states = {**self._states([id for id in ids if id not in states]), **states}
         return [Change(id, states.get(id, "unknown"), errors.get(id, "")) for id in ids]
 
-    def _all_asked(self, operation: str, ids: Sequence[str]) -> dict[str, str]:
-        """Make the call for all that can be changed; returns why the others cannot, by id."""
+    def _all_asked(
+        self, operation: str, ids: Sequence[str], named: str, **more: Any
+    ) -> dict[str, str]:
+        """Make the call for all that can be changed; returns why the others cannot, by id.
+
+        `named` is what the call takes the ids as.
+        """
+
+        def call(some: list[str]) -> None:
+            self._cloud.call("ec2", operation, **{named: some}, **more)
+
         errors: dict[str, str] = {}
         wanted = list(dict.fromkeys(ids))
         failure: CloudError | None = None
         for some in chunks(wanted, _MANY):
-            failure = self._asked(operation, some, errors) or failure
+            failure = self._asked(call, some, errors) or failure
         if failure is not None and len(errors) == len(wanted):
             raise failure
         return errors
 
-    def _asked(self, operation: str, ids: list[str], errors: dict[str, str]) -> CloudError | None:
+    def _asked(
+        self, call: Callable[[list[str]], None], ids: list[str], errors: dict[str, str]
+    ) -> CloudError | None:
         """One call, and more for what it refuses; returns what is no fault of single instances."""
         tries = 0
         while ids:
             try:
-                self._cloud.call("ec2", operation, InstanceIds=ids)
+                call(ids)
                 break
             except CloudError as error:
                 if error.code not in _SINGLE:
@@ -100,8 +136,8 @@ class Power:
                 named = [id for id in ids if id in str(error)] or (ids if len(ids) == 1 else [])
                 if not named:  # somebody in there; each half is asked on its own
                     half = len(ids) // 2
-                    first = self._asked(operation, ids[:half], errors)
-                    return self._asked(operation, ids[half:], errors) or first
+                    first = self._asked(call, ids[:half], errors)
+                    return self._asked(call, ids[half:], errors) or first
                 if error.code == _NOT_FOUND and tries < _TRIES and self._states(named):
                     tries += 1  # a new instance is not known everywhere at once
                     self._sleep(0.5 * 2**tries)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -130,6 +130,27 @@ class LocalBackend:
             records = self._chosen(ids)
             errors = self._unknown(ids, records) | self._remove(records)
         return _changes(ids, "terminated", errors, "stopping")
+
+    def tag(self, ids: Sequence[str], tags: Mapping[str, str]) -> list[Change]:
+        """Write these tags into what is kept of these nodes."""
+        return self._retag(ids, lambda before: {**before, **tags})
+
+    def untag(self, ids: Sequence[str], keys: Sequence[str]) -> list[Change]:
+        """Remove the tags of these keys."""
+        return self._retag(
+            ids, lambda before: {key: text for key, text in before.items() if key not in keys}
+        )
+
+    def _retag(
+        self, ids: Sequence[str], changed: Callable[[dict[str, str]], dict[str, str]]
+    ) -> list[Change]:
+        with self._store.changing():
+            records = self._chosen(ids)
+            for record in records:
+                self._store.save(replace(record, tags=changed(record.tags)))
+        states = {node.id: node.state for node in self.nodes()}
+        errors = self._unknown(ids, records)
+        return [Change(id, states.get(id, "unknown"), errors.get(id, "")) for id in ids]
 
     def _chosen(self, ids: Sequence[str]) -> list[Record]:
         return [record for record in self._store.records() if record.id in set(ids)]

@@ -106,6 +106,14 @@ class SshBackend:
         """Raise `BackendError`: a file has no power over its hosts."""
         self._refuse("terminated")
 
+    def tag(self, ids: Sequence[str], tags: Mapping[str, str]) -> list[Change]:
+        """Raise `BackendError`: a file has no power over its hosts."""
+        self._refuse("tagged")
+
+    def untag(self, ids: Sequence[str], keys: Sequence[str]) -> list[Change]:
+        """Raise `BackendError`: a file has no power over its hosts."""
+        self._refuse("untagged")
+
     def _refuse(self, done: str) -> NoReturn:
         named = self._inventory or self.ssh_config or sshconfig.USER
         file = "standard input" if str(named) == _STANDARD_INPUT else named

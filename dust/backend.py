@@ -84,6 +84,14 @@ class Backend(Protocol):
         """Start these running nodes anew; their sessions end."""
         ...
 
+    def tag(self, ids: Sequence[str], tags: Mapping[str, str]) -> list[Change]:
+        """Give these nodes tags; those of the same key are replaced."""
+        ...
+
+    def untag(self, ids: Sequence[str], keys: Sequence[str]) -> list[Change]:
+        """Take the tags with these keys from these nodes; who has none of them stays as it is."""
+        ...
+
     def terminate(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Remove these nodes and all that belongs to them."""
         ...

@@ -77,6 +77,16 @@ class FakeBackend:
     def terminate(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         return self._change("terminate", ids)
 
+    def tag(self, ids: Sequence[str], tags: Mapping[str, str]) -> list[Change]:
+        self.there = [replace(n, tags={**n.tags, **tags}) if n.id in ids else n for n in self.there]
+        return [Change(id, "running", self.broken.get(id, "")) for id in ids]
+
+    def untag(self, ids: Sequence[str], keys: Sequence[str]) -> list[Change]:
+        for node in [node for node in self.there if node.id in ids]:
+            left = {key: value for key, value in node.tags.items() if key not in keys}
+            self.there[self.there.index(node)] = replace(node, tags=left)
+        return [Change(id, "running", self.broken.get(id, "")) for id in ids]
+
     def _change(self, verb: str, ids: Sequence[str]) -> list[Change]:
         self.calls.append((verb, *ids))
         done = {id for id in ids if id not in self.broken}

@@ -380,3 +380,57 @@ def test_use_goes_to_another_region(backend: Ec2Backend, capfd: pytest.CaptureFi
     assert "0 nodes in ec2 eu-west-1\nthere are no nodes in ec2 eu-west-1." in said.out
     assert said.err == "dust: no region eu-wset-1; did you mean eu-west-1?\n"
     assert said.out.count("  worker1  ") == 2
+
+
+def test_tags_of_any_characters(backend: Ec2Backend) -> None:
+    ids = launch(backend, "a", "b")
+    tags = {"note": "a=b, c: '*' \N{PILE OF POO}", "-x y": ""}
+    missing = refused("InvalidInstanceID.NotFound", "i-0123456789abcdef0 does not exist")
+    sent = inject(backend, "CreateTags", missing)
+    unknown = "i-0123456789abcdef0"
+    changes = backend.tag([*ids, unknown], tags)
+    assert [(each.state, bool(each.error)) for each in changes] == [
+        ("running", False),
+        ("running", False),
+        ("unknown", True),
+    ]
+    assert len(sent) == 2  # all at once, and again without the one that is not there
+    assert all({**node.tags, **tags} == node.tags for node in backend.nodes())
+    assert not any(each.error for each in backend.untag(ids, ["note", "nothing"]))
+    assert all("note" not in node.tags and "-x y" in node.tags for node in backend.nodes())
+
+
+def test_tags_that_are_not_seen_at_once_are_waited_for(backend: Ec2Backend) -> None:
+    (id,) = launch(backend, "a")
+    slept: list[float] = []
+
+    def hidden(parsed: dict[str, Any], **_: Any) -> None:
+        if len(slept) < 2:
+            for reservation in parsed.get("Reservations", ()):
+                for item in reservation["Instances"]:
+                    item["Tags"] = [tag for tag in item["Tags"] if tag["Key"] != "late"]
+
+    patient = Ec2Backend(backend.cloud, sleep=slept.append)
+    events = backend.cloud.client("ec2").meta.events
+    events.register("after-call.ec2.DescribeInstances", hidden)
+    patient.tag([id], {"late": "1"})
+    assert len(slept) == 2
+    assert by_name(backend)["a"].tags["late"] == "1"
+
+
+def test_tag_and_untag_as_typed(backend: Ec2Backend, capfd: pytest.CaptureFixture[str]) -> None:
+    launch(backend, "w1", "w2")
+    lines = [
+        "tag w* 'owner=data team' x=1",
+        "untag w1 x=2",
+        "untag * x",
+        "tag w1 oops",
+        "show tags='owner:data team'",
+    ]
+    main(["--region", "us-east-1", *(word for line in lines for word in ("-c", line))])
+    said = capfd.readouterr()
+    assert said.out.startswith(
+        "w[1-2]: has owner=data team, x=1\nw[1-2]: no longer has x\nNodes in region: us-east-1\n"
+    )
+    assert said.err == ("dust: no node of w1 has the tag x=2\ndust: tag: 'oops' is no KEY=VALUE\n")
+    assert all("x" not in node.tags for node in backend.nodes())

@@ -147,6 +147,19 @@ def test_nodes_stop_start_and_end(kind: str, local: LocalBackend, tmp_path: Path
     assert [node.id for node in backend.nodes()] == [second.id]
 
 
+@pytest.mark.parametrize("kind", [kind for kind, able in KINDS.items() if able])
+def test_tags_come_and_go(kind: str, local: LocalBackend, tmp_path: Path) -> None:
+    backend = made(kind, local, tmp_path)
+    first, second = backend.nodes()
+    changes = backend.tag([first.id, "nobody"], {"note": "a=b: *\n\N{PILE OF POO}", "env": "y"})
+    assert [(each.id, each.state) for each in changes][0] == (first.id, "running")
+    assert (changes[0].error, "nobody" in changes[1].error) == ("", True)
+    tags = [dict(node.tags) for node in backend.nodes()]
+    assert tags == [{"env": "y", "note": "a=b: *\n\N{PILE OF POO}"}, dict(second.tags)]
+    backend.untag([first.id, second.id], ["note", "nothing"])
+    assert [dict(node.tags) for node in backend.nodes()] == [{"env": "y"}, dict(second.tags)]
+
+
 @pytest.mark.parametrize("kind", [kind for kind, able in KINDS.items() if not able])
 @pytest.mark.parametrize("verb", ["start", "stop", "reboot", "terminate"])
 def test_what_cannot_change_nodes_says_so(
