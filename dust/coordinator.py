@@ -454,12 +454,14 @@ class Coordinator:
         self._hang_up(link)
         link.reason = text if kind in ("ended", "dropped") else f"{kind}: {text}"
         link.attached = False
-        state = TIMEOUT if kind == "timed out" and link.opened else UNREACHABLE
+        state = UNREACHABLE
+        if link.opened:
+            state = TIMEOUT if kind == "timed out" else FAILED
         runs, link.runs = link.runs, []
         queued, link.queue = [run for run, _ in link.queue], deque()
         self._set_state(link, DOWN)
         for run in dict.fromkeys(runs + queued):
-            self._finish(link, run, state if not link.opened else FAILED, link.reason)
+            self._finish(link, run, state, link.reason)
         if not link.silent:
             self._events.note(link, link.reason)
 

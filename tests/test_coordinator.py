@@ -326,6 +326,19 @@ def test_a_session_that_is_lost(world: World, coordinator: Coordinator) -> None:
     assert worker.gone()
 
 
+def test_a_session_whose_network_goes_silent_times_out(
+    world: World, coordinator: Coordinator
+) -> None:
+    (worker,) = ready(world, coordinator, A)
+    run = coordinator.run([A], "sleep 600")
+    worker.say(Lost("timed out", "Timeout, server a not responding.", 255))
+    coordinator.pump()
+    assert run.results[A.id].state == "timeout"
+    assert run.results[A.id].error == "timed out: Timeout, server a not responding."
+    assert run.summary().startswith("a: timeout, ")
+    assert run.status == 255
+
+
 def test_exit_ends_its_run_like_any_command(world: World, coordinator: Coordinator) -> None:
     (worker,) = ready(world, coordinator, A)
     run = coordinator.run([A], "exit 3")

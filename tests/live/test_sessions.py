@@ -178,7 +178,8 @@ def test_a_frozen_node_is_noticed_and_found_again(backend: LocalBackend, tmp_pat
             driver.state("down", "victim")
             driver.until(lambda: run.done)
             assert driver.outputs(run) == {"victim": "", "good1": "still here\n"}
-            assert run.results[node.id].state == "failed"
+            assert (run.results[node.id].state, run.status) == ("timeout", 255)
+            assert run.summary().startswith("victim: timeout · 1 ok, ")
             assert driver.link("victim").reason.startswith("timed out: Timeout, server")
         finally:
             for pid in pids:
