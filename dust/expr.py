@@ -10,8 +10,9 @@
     @rack1  @slurm:compute                 node groups of ClusterShell
     A,B  A&B  A!B  !B  ( )                 union, intersection, without, all but
 
-`&` and `!` bind tighter than `,`; all group from the left. Quotes keep any character from meaning
-something; a backslash before a wildcard is ignored, as people escape them by habit.
+`&` and `!` bind tighter than `,`; all group from the left; `!B` stands alone or in parentheses.
+Quotes keep any character from meaning something; a backslash before a wildcard is ignored, as
+people escape them by habit.
 """
 
 from __future__ import annotations
@@ -183,11 +184,30 @@ class _Parser:
         return self._text[self._at] if self._at < self._end else ""
 
     def _union(self) -> Expr:
+        start = self._at
+        bare = self._next() == "!"
         expr = self._term()
         while self._next() == ",":
+            comma = self._at
             self._at += 1
+            more = self._next() == "!"
             expr = Pair(",", expr, self._term())
+            if more:
+                raise self._adds_all(start, comma)
+        if bare and isinstance(expr, Pair) and expr.operator == ",":
+            raise self._leaves_out(start)
         return expr
+
+    def _leaves_out(self, start: int) -> TargetError:
+        """`!B,A` would be all but B and, once more, A."""
+        rest = self._text[start + 1 : self._at]
+        return self._wrong(f"write !({rest}) to leave out all of these", start)
+
+    def _adds_all(self, start: int, comma: int) -> TargetError:
+        """`A,!B` would be A and all but B: hardly ever meant."""
+        left, right = self._text[start:comma], self._text[comma + 1 : self._at]
+        left = f"({left})" if "," in left else left
+        return self._wrong(f"`,!` takes nothing away; write {left}{right}", comma)
 
     def _term(self) -> Expr:
         expr: Expr = All() if self._next() == "!" else self._factor()

@@ -73,6 +73,8 @@ def starting(value: str) -> Glob:
                          Numbers(4, 4))),
         ("1&(2,3)", Pair("&", Numbers(1, 1), Pair(",", Numbers(2, 2), Numbers(3, 3)))),
         ("1&!2", Pair("!", Numbers(1, 1), Numbers(2, 2))),
+        ("1,(!2)", Pair(",", Numbers(1, 1), Pair("!", All(), Numbers(2, 2)))),
+        ("1,*!2", Pair(",", Numbers(1, 1), Pair("!", All(), Numbers(2, 2)))),
     ],
 )  # fmt: skip
 def test_parse(target: str, expr: Expr) -> None:
@@ -108,6 +110,11 @@ def test_parse(target: str, expr: Expr) -> None:
         ("(" * 10_000, 50, "too many parentheses"),
         ("a," * 10_000 + "a", 20_000, "too many parts"),
         ("a,b" + "[1-9]" * 11, 2, "too many ranges"),
+        ("w*,!w3", 2, "takes nothing away; write w*!w3"),
+        ("a,w*,!w3,b", 4, "takes nothing away; write (a,w*)!w3"),
+        ("c&(w*,!w3)", 5, "takes nothing away; write w*!w3"),
+        ("!a,!b", 2, "write !a!b"),
+        ("!a,b&c,d", 0, "write !(a,b&c,d) to leave out all of these"),
     ],
 )
 def test_what_is_malformed_is_said_with_its_position(target: str, at: int, message: str) -> None:
