@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 
+from dust.assigned import ClusterFiles
 from dust.backend import Backend, Change
 from dust.errors import TargetError
 from dust.groups import Groups
@@ -27,6 +28,10 @@ class Cluster:
         """Ask nothing yet; `groups` are the node groups for `@group` in targets."""
         self.backend = backend
         self.groups = groups
+        #: What the user's files say about clusters.
+        self.files = ClusterFiles()
+        #: Told what is wrong with a file, once until the next `refresh`.
+        self.warn: Callable[[str], None] = lambda text: None
         #: Has the backend asked; replaced where that must not keep the sessions waiting.
         self.ask: Callable[[Callable[[], list[Node]]], list[Node]] = lambda asked: asked()
         #: The cluster that is in use, or "" for all nodes.
@@ -37,7 +42,9 @@ class Cluster:
         self.last: Run | None = None
         #: When the listing was made (seconds since 1970) if it was kept from an earlier dust.
         self.made: float | None = None
+        self._listing: list[Node] = []  # as the backend has them
         self._nodes: list[Node] | None = None
+        self._warned: set[str] = set()
         self._numbers: dict[str, int] = {}
         self._shared: frozenset[str] = frozenset()  # names that several nodes have
 
@@ -64,6 +71,7 @@ class Cluster:
         if self.groups:
             self.groups.forget()
         self._numbers = {}
+        self._warned.clear()
         self._take(nodes)
         return list(nodes)
 
@@ -79,11 +87,28 @@ class Cluster:
 
         if self._nodes is not None:  # what is known holds, also if the backend cannot be asked
             self._nodes = changed(self._nodes)
+            self._listing = changed(self._listing)
         self._take(changed(self.ask(self.backend.nodes)))
 
-    def _take(self, nodes: list[Node], made: float | None = None) -> None:
-        self._nodes = nodes
+    def assign(self) -> None:
+        """Take up what the files of clusters say, without asking the backend; numbers stay."""
+        if self.listed:
+            self._take(self._listing, self.made)
+
+    def unassigned(self) -> list[Node]:
+        """All nodes as the backend has them, without what the files of clusters say."""
+        self.nodes()
+        return list(self._listing)
+
+    def _take(self, listing: list[Node], made: float | None = None) -> None:
+        self.files.read()
+        nodes = self.files.applied(listing, self.backend.name, self.backend.region)
+        self._listing, self._nodes = listing, nodes
         self.made = made
+        for problem in self.files.problems:
+            if problem not in self._warned:
+                self._warned.add(problem)
+                self.warn(problem)
         for node in nodes:
             self._numbers.setdefault(node.id, len(self._numbers) + 1)
         names = Counter(node.name for node in nodes)
@@ -131,15 +156,13 @@ class Cluster:
 
     def move(self, region: str) -> None:
         """Take the nodes of another region, all of them; after an error all is as before."""
-        before = self.backend, self.working_set, self._nodes, self._numbers, self._shared, self.made
+        before = {**vars(self)}
         self.backend, self.working_set = self.backend.elsewhere(region), ""
         self._nodes, self._numbers = None, {}
         try:
             self.nodes()
         except BaseException:
-            self.backend, self.working_set, self._nodes, self._numbers, self._shared, self.made = (
-                before
-            )
+            vars(self).update(before)
             raise
 
     # --- selecting

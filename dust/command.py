@@ -302,6 +302,10 @@ class Dust(Protocol):
         """
         ...
 
+    def ask_line(self, question: str, otherwise: str = "") -> str | None:
+        """Ask for a line; `otherwise` if it is empty or there is no terminal, None if given up."""
+        ...
+
     def ask_secret(self, question: str) -> str | None:
         """Ask for a line that is not shown; None without a terminal, or if given up."""
         ...

@@ -57,6 +57,7 @@ class Context:
         self.cluster = Cluster(backend, Groups())
         self.cluster.state_of = self._state_of
         self.cluster.ask = self._asked
+        self.cluster.warn = lambda text: self.printer.error(text)
         if settings.use:
             self.cluster.working_set = settings.use
         self.printer = Printer(colour=_colour(settings), label=self.cluster.label)
@@ -146,6 +147,14 @@ class Context:
         how = f"Type {word} to go on: " if word else "[y/N] "
         answer = self.prompt_for(f"{question} {how}", False)
         return (answer or "").strip().lower() in ((word.lower(),) if word else ("y", "yes"))
+
+    def ask_line(self, question: str, otherwise: str = "") -> str | None:
+        """A line that is typed, or what it is otherwise; None if given up."""
+        if not os.isatty(0):
+            return otherwise
+        self.printer.flush()
+        answer = self.prompt_for(f"{question}{f' [{otherwise}]' if otherwise else ''}: ", False)
+        return answer if answer is None else answer.strip() or otherwise
 
     def ask_secret(self, question: str) -> str | None:
         """A line typed without echo; None without a terminal or if given up."""

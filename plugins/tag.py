@@ -11,7 +11,9 @@ from dust.screen import printable
 
 @command
 def tag(dust: Dust, target: str, tag: Sequence[str]) -> None:
-    """Give nodes tags; a tag that they have under the same key is replaced.
+    """Give nodes tags.
+
+    A tag that they have under the same key is replaced.
 
     Usage: tag <target> <tag>...
 

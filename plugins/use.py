@@ -12,7 +12,7 @@ _REGION = re.compile(r"[a-z]+(-[a-z]+)+-\d+")
 
 @command
 def use(dust: Dust, cluster: str = "") -> None:
-    """Choose the working set: one cluster, all nodes again, or another region.
+    """Choose the working set: a cluster, all nodes, or a region.
 
     Usage: use [<cluster>]
 

@@ -148,6 +148,7 @@ class Recorder:
         self.registry: Any = Registry(folder)
         self.registry.load()
         self.secret: str | None = None
+        self.lines: list[str] = []
         self.answer = True
         self.typed: list[str] = []
         self.left: int | None = None
@@ -203,6 +204,10 @@ class Recorder:
     def ask(self, question: str, word: str = "") -> bool:
         self.asked.append(f"{question} {word}".rstrip())
         return self.answer
+
+    def ask_line(self, question: str, otherwise: str = "") -> str | None:
+        self.asked.append(f"{question} [{otherwise}]")
+        return self.lines.pop(0) or otherwise if self.lines else otherwise
 
     def ask_secret(self, question: str) -> str | None:
         self.asked.append(question)

@@ -434,3 +434,27 @@ def test_tag_and_untag_as_typed(backend: Ec2Backend, capfd: pytest.CaptureFixtur
     )
     assert said.err == ("dust: no node of w1 has the tag x=2\ndust: tag: 'oops' is no KEY=VALUE\n")
     assert all("x" not in node.tags for node in backend.nodes())
+
+
+def test_nodes_are_tagged_and_then_assigned(
+    backend: Ec2Backend, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As the first description has it: nodes without usable tags are tagged first."""
+    first, second, _ = launch(backend, "", "", "lone")
+    lines = [
+        f"tag id={first},id={second} cluster-name=webtest",
+        "assign tags=cluster-name:webtest webtest --user ubuntu --names web[1-2]",
+        "use webtest",
+        "show -v",
+    ]
+    assert main(["--region", "us-east-1", *(w for line in lines for w in ("-c", line))]) == 0
+    said = capfd.readouterr().out
+    table = said[said.index("\nwebtest\n") :]
+    assert [line.split()[1] for line in table.splitlines()[2:]] == ["web1", "web2"]
+    assert table.count("ubuntu") == 2
+    assert main(["--region", "us-east-1", "-c", "show"]) == 0
+    table = capfd.readouterr().out
+    assert [line.split()[-1] for line in table.splitlines() if len(line.split()) == 1] == [
+        "webtest",
+        "Unassigned:",
+    ]
