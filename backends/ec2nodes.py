@@ -48,6 +48,7 @@ def as_node(item: Mapping[str, Any], image: str) -> Node:
     details["az"] = str(item.get("Placement", {}).get("AvailabilityZone", ""))
     details["lifecycle"] = str(item.get("InstanceLifecycle", "on-demand"))
     details["groups"] = ",".join(str(each["GroupName"]) for each in item.get("SecurityGroups", ()))
+    details["group_ids"] = ",".join(str(each["GroupId"]) for each in item.get("SecurityGroups", ()))
     if "LaunchTime" in item:
         details["launch_time"] = item["LaunchTime"].strftime("%Y-%m-%dT%H:%M:%SZ")
     if image:

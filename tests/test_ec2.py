@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import cloud
 import pytest
-from moto.server import ThreadedMotoServer
+from cloud import account, serving
 
 from dust.backends.ec2 import Ec2Backend
 from dust.backends.ec2client import Cloud, CloudError
@@ -25,24 +26,13 @@ ODD = ["my node", "a=b:c*", "\N{PILE OF POO}", "two\nlines", "-rf", "twin", "twi
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serving() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
 def aws(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws.conf"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setenv("DUST_HOME", str(tmp_path / "home"))
+    account(monkeypatch, server, tmp_path)
 
 
 @pytest.fixture
@@ -57,22 +47,7 @@ def backend(aws: None) -> Iterator[Ec2Backend]:
 
 
 def launch(backend: Ec2Backend, *names: str) -> list[str]:
-    ids = []
-    for name in names:
-        tags = [{"Key": "Name", "Value": name}] if name else []
-        tags.append({"Key": "env", "Value": "a:b=c"})
-        answer = backend.cloud.call(
-            "ec2",
-            "run_instances",
-            ImageId="ami-12c6146b",
-            MinCount=1,
-            MaxCount=1,
-            InstanceType="t3.nano",
-            KeyName="mine",
-            TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
-        )
-        ids.append(answer["Instances"][0]["InstanceId"])
-    return ids
+    return [cloud.launch(backend.cloud, name) for name in names]
 
 
 def protect(backend: Ec2Backend, id: str, on: bool) -> None:
