@@ -1,22 +1,42 @@
 """dust-at: one command on a set of nodes, for scripts.
 
 Usage:
+  dust-at [options] -w TARGET COMMAND...
   dust-at [options] TARGET COMMAND...
 
-The command's words are joined by spaces, as ssh does. It runs in a session with a terminal, so
-standard output and error of a node come together.
+The command's words are joined by spaces, as ssh does; {name}, {ip} and the like are filled in for
+each node. It runs without a terminal: standard output and error stay apart, and standard input
+goes to every node. What follows TARGET belongs to the command: options come first.
 
-Options:
+Output options:
+  -N                  no labels: the bytes as they come
   -b                  identical outputs once, under the names of their nodes
-  -f N                connections that are opened at the same time, at most
-  -u SECONDS          give up what still runs after that time
-  --connect-timeout SECONDS
+  --json              an object a line for each node as it ends
+  -o DIR              standard output into a file for each node
+  -e DIR              standard error into a file for each node
+  -q, --quiet         no progress and no summary
+
+Node options:
+  -w TARGET           the nodes, as pdsh and clush have it
+  -x TARGET           but not these
+  -l USER             log in as this user
   --backend NAME      where nodes come from: local, ssh or ec2
   --profile NAME      the AWS profile (alone: the ec2 backend)
   --region NAME       the AWS region (alone: the ec2 backend)
   --cluster NAME      the working set
   -F FILE             the ssh configuration to use (alone: the ssh backend, with its hosts)
   -i FILE             an inventory or a file of hosts, - for standard input (the ssh backend)
+
+Further options:
+  -n                  give the command no input
+  -t                  with a terminal, as ssh -t
+  -f N                nodes at the same time, at most
+  -u SECONDS          give up what still runs after that time
+  --connect-timeout SECONDS
+  --retry N           try a node that cannot be reached again, up to N times
+  --fail-fast         at the first failure end what runs, and begin no more
+  --dry-run           show the nodes and the calls of ssh, and run nothing
+  -S                  accepted: the exit status is always the nodes'
   -h, --help          show this
   --version           show the version
 
@@ -26,17 +46,28 @@ was up, 130 when interrupted, 2 for wrong usage.
 
 from __future__ import annotations
 
+import os
+import re
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from math import ceil, isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dust import __version__
-from dust.cli import INTERRUPTED, backend, end_on_signals, guarded, parse, settled
+from dust.cli import backend, guarded, parse, settled
 from dust.errors import UsageError
 
-#: The exit status where the time was up, as of timeout(1).
-TIMED_OUT = 124
+if TYPE_CHECKING:
+    from dust.cluster import Cluster
+    from dust.config import Settings
+    from dust.feed import Feed
+    from dust.node import Node
+    from dust.report import Report, Stream
+    from dust.run import Run
+
+# A login name as ssh takes it, also one of a domain.
+_USER = re.compile(r"(?!-)[A-Za-z0-9_.@+\\-]+")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,34 +80,176 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: dict[str, Any]) -> int:
-    from dust.context import Context, Interrupted
+    from dust.calls import Calls
+    from dust.cluster import Cluster
+    from dust.oneshot import OneShots
+    from dust.run import Run
+    from dust.ssh import ONE_SHOT
 
+    _check(options)
+    timeout, retries = _seconds(options, "-u"), _count(options["--retry"])
+    preferences = _preferences(options)
     settings = settled(options)
-    if options["-b"]:
-        settings = replace(settings, output="fold")
-    timeout = _seconds(options["-u"])
-    context = Context(settings, backend(settings))
-    end_on_signals()
-    try:
-        nodes = context.running(options["TARGET"])
-        run = context.send(nodes, " ".join(options["COMMAND"]))
-        in_time = context.wait(lambda: run.done, timeout, run)
-        if not in_time:
-            late = ", ".join(context.cluster.label(node) for node in run.unfinished())
-            context.printer.error(f"{late}: still running after {timeout:g} s")
-        return run.status if in_time else TIMED_OUT
-    except Interrupted:
-        return INTERRUPTED
-    finally:
-        context.close()
+    cluster = Cluster(backend(settings))
+    cluster.working_set = settings.use
+    nodes = _nodes(cluster, options)
+    line = _line(options["COMMAND"], nodes, cluster)
+    calls = Calls(ONE_SHOT)
+
+    def argv(node: Node, log: str) -> list[str]:
+        ours = [*preferences, "-E", log]
+        return calls.argv(cluster.backend, node, line(node), tty=options["-t"], options=ours)
+
+    if options["--dry-run"]:
+        return _rehearse(nodes, argv, cluster)
+    if options["-t"] and len(nodes) == 1 and os.isatty(0) and os.isatty(1):
+        return _hand_over(
+            calls.argv(cluster.backend, nodes[0], line(nodes[0]), options=preferences)
+        )
+    run = Run.on(nodes, " ".join(options["COMMAND"]), whole=options["-b"] or options["--json"])
+    shots = OneShots(
+        run,
+        argv,
+        feed=_feed(options),
+        fanout=settings.fanout,
+        timeout=timeout,
+        patience=settings.connect_timeout,
+        retries=retries,
+        fail_fast=options["--fail-fast"],
+    )
+    number = shots.shoot(lambda: _report(options, settings, run, cluster))
+    return 128 + number if number else run.status
 
 
-def _seconds(text: str | None) -> float | None:
+# --- what was asked for
+
+
+def _check(options: dict[str, Any]) -> None:
+    """Refuse forms of output that exclude each other. Raises UsageError."""
+    forms = [name for name in ("-N", "-b", "--json") if options[name]]
+    if options["--json"]:
+        forms += [name for name in ("-o", "-e") if options[name] is not None]
+    if len(forms) > 1:
+        raise UsageError(f"{' and '.join(forms)}: choose one")
+
+
+def _nodes(cluster: Cluster, options: dict[str, Any]) -> list[Node]:
+    """The running nodes of the target, less the excluded ones. Raises TargetError."""
+    if "@" in f"{options['-w'] or options['TARGET']}{options['-x'] or ''}":
+        from dust.groups import Groups  # few targets name one
+
+        cluster.groups = Groups()
+    nodes = cluster.running(options["-w"] or options["TARGET"])
+    if options["-x"]:
+        excluded = {node.id for node in cluster.select(options["-x"])}
+        nodes = [node for node in nodes if node.id not in excluded]
+        if not nodes:
+            raise UsageError(f"-x {options['-x']} leaves no node")
+    return nodes
+
+
+def _line(words: list[str], nodes: list[Node], cluster: Cluster) -> Callable[[Node], str]:
+    """The command of each node, with its variables filled."""
+    command = " ".join(words[1:] if words[0] == "--" else words)
+    if "{" not in command:
+        return lambda node: command
+    from dust.lines import filled  # most commands have none
+
+    return filled(command, nodes, cluster.number)
+
+
+def _preferences(options: dict[str, Any]) -> list[str]:
+    """What was asked of ssh itself."""
+    asked: list[str] = []
+    if user := options["-l"]:
+        if not _USER.fullmatch(user):
+            raise UsageError(f"-l {user}: this is no name of a user")
+        asked += ["-o", f"User={user}"]
+    if seconds := _seconds(options, "--connect-timeout"):
+        asked += ["-o", f"ConnectTimeout={ceil(seconds)}"]
+    return asked
+
+
+def _seconds(options: dict[str, Any], name: str) -> float | None:
     """A number of seconds. Raises UsageError."""
+    text = options[name]
+    if text is None:
+        return None
     try:
-        seconds = float(text) if text is not None else None
+        seconds = float(text)
     except ValueError as error:
-        raise UsageError(f"-u {text}: this is no number of seconds") from error
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise UsageError(f"-u {text}: this is no time")
+        raise UsageError(f"{name} {text}: this is no number of seconds") from error
+    if not isfinite(seconds) or seconds <= 0:
+        raise UsageError(f"{name} {text}: this is no time")
     return seconds
+
+
+def _count(text: str | None) -> int:
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"--retry {text}: this is no number of times")
+    return int(text)
+
+
+def _feed(options: dict[str, Any]) -> Feed | None:
+    """Standard input, where the command may have it."""
+    if options["-n"] or options["-i"] == "-":
+        return None
+    if os.isatty(0):
+        # one of a job in the background would stop us, and a remote terminal echoes by itself
+        if options["-t"] or os.tcgetpgrp(0) != os.getpgrp():
+            return None
+    from dust.feed import Feed
+
+    return Feed(0)
+
+
+# --- what is done
+
+
+def _rehearse(nodes: list[Node], argv: Callable[[Node, str], list[str]], cluster: Cluster) -> int:
+    """Show what would be run."""
+    from shlex import join
+
+    from dust.screen import printable
+
+    for node in nodes:
+        print(printable(f"[{cluster.label(node)}] {join(argv(node, os.devnull))}"))
+    return 0
+
+
+def _hand_over(argv: list[str]) -> int:
+    """Let ssh have the terminal, and this process."""
+    try:
+        os.execvp(argv[0], argv)
+    except OSError as error:
+        raise UsageError(f"ssh cannot be started: {error.strerror}") from error
+
+
+def _report(options: dict[str, Any], settings: Settings, run: Run, cluster: Cluster) -> Report:
+    """The report of a run in the form that was asked for. Raises DustError for a bad folder."""
+    from dust import report
+    from dust.printer import Labels, Printer, in_colour
+
+    name = cluster.label
+    printer = Printer(colour=in_colour(settings.colour, 1), label=name)
+
+    def stream(fd: int, folder: str | None) -> Stream:
+        if folder is not None:
+            return report.Files(Path(folder), run, name)
+        if options["-N"]:
+            return report.Bytes(fd)
+        return report.Lines(fd, Labels(name, colour=in_colour(settings.colour, fd)))
+
+    out: Stream
+    errors: Stream
+    if options["--json"]:
+        out, errors = report.Kept(), report.Objects(run, name)
+    else:
+        folded = options["-b"] and options["-o"] is None
+        out = report.Kept() if folded else stream(1, options["-o"])
+        errors = stream(2, options["-e"])
+    shown = not options["--quiet"] and os.isatty(2) and os.environ.get("TERM") != "dumb"
+    progress = report.Progress(run, name) if shown else None
+    return report.Report(run, out, errors, progress, printer, quiet=options["--quiet"])

@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from dust.assigned import ClusterFiles
 from dust.backend import Backend, Change
 from dust.errors import TargetError
-from dust.groups import Groups
 from dust.node import Node
 from dust.nodeset import fold
 from dust.run import Run
 from dust.targets import View, select
+
+if TYPE_CHECKING:
+    from dust.groups import Groups
 
 
 class Cluster:

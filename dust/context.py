@@ -9,34 +9,27 @@ import shutil
 import signal
 import sys
 import time
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from dust import config, lines, messages, ssh, transfers
 from dust.aside import Aside
 from dust.backend import Backend
+from dust.calls import Calls
 from dust.cluster import Cluster
 from dust.config import Settings
 from dust.coordinator import Coordinator
 from dust.copies import Copied, Copies, how_far
 from dust.display import Display
-from dust.errors import ConfigError, UsageError
 from dust.errors import Interrupted as Interrupted
+from dust.errors import UsageError
 from dust.groups import Groups
 from dust.link import CONNECTING, WAITING
 from dust.node import Node
-from dust.printer import OutputClosed, Printer
+from dust.printer import OutputClosed, Printer, in_colour
 from dust.questions import Question
 from dust.registry import Registry
 from dust.run import RUNNING, TIMEOUT, Result, Run
-
-if TYPE_CHECKING:
-    from tempfile import TemporaryDirectory
-
-#: ssh's own configuration files, which the one that Dust makes includes.
-_USER_CONFIG, _SYSTEM_CONFIG = Path("~/.ssh/config"), Path("/etc/ssh/ssh_config")
 
 #: Seconds between two looks at how far a copy is; for a copy that is given up to tidy up.
 PACE, PATIENCE = 0.25, 5.0
@@ -60,7 +53,7 @@ class Context:
         self.cluster.warn = lambda text: self.printer.error(text)
         if settings.use:
             self.cluster.working_set = settings.use
-        self.printer = Printer(colour=_colour(settings), label=self.cluster.label)
+        self.printer = Printer(colour=in_colour(settings.colour, 1), label=self.cluster.label)
         self.display = Display(self.printer, settings.output)
         self.registry = Registry()
         self.typed: Callable[[], list[str]] = list  # the history, where there is one
@@ -68,8 +61,7 @@ class Context:
         self.prompt_for: Callable[[str, bool], str | None] = _prompt_for
         self._sessions: Coordinator | None = None
         self._ahead: tuple[Backend, Aside[list[Node]]] | None = None
-        self._ssh_configs: dict[tuple[tuple[str, str], ...], Path] = {}
-        self._folder: TemporaryDirectory[str] | None = None
+        self._calls = Calls(ssh.DEFAULTS)
         self._states: dict[str, dict[str, Any]] = {}
 
     # --- for commands
@@ -166,7 +158,7 @@ class Context:
     def set(self, key: str, text: str) -> None:
         """Change a setting for this shell."""
         self.settings = config.changed(self.settings, key, text)
-        self.printer.colour = _colour(self.settings)
+        self.printer.colour = in_colour(self.settings.colour, 1)
         self.display.form = self.settings.output
         if self._sessions is not None:
             self._sessions.fanout = self.settings.fanout
@@ -273,29 +265,12 @@ class Context:
     def send(self, nodes: list[Node], line: str, *, quiet: bool = False) -> Run:
         """Send a line, with its variables filled for each node, to these nodes' sessions."""
         whole = quiet or self.settings.output != "stream"
-        text = self._expanded(nodes, line) if "{" in line else line
+        text = lines.filled(line, nodes, self.cluster.number) if "{" in line else line
         run = self.sessions.run(nodes, text, whole=whole, quiet=quiet)
         run.line = line
         if not quiet:
             self.last = run
         return run
-
-    def _expanded(self, nodes: list[Node], line: str) -> Callable[[Node], str]:
-        ranks = {node.id: rank for rank, node in enumerate(nodes)}
-
-        def expanded(node: Node) -> str:
-            values = {
-                "name": node.name,
-                "index": str(self.cluster.number(node)),
-                "rank": str(ranks[node.id]),
-                "count": str(len(nodes)),
-                "ip": node.ip,
-                "id": node.id,
-                "cluster": node.cluster,
-            }
-            return lines.expand(line, values)
-
-        return expanded
 
     def wait(
         self, done: Callable[[], bool], timeout: float | None = None, run: Run | None = None
@@ -378,31 +353,7 @@ class Context:
     def _argv(
         self, node: Node, command: str, *, tty: bool = True, subsystem: bool = False
     ) -> list[str]:
-        guessed = tuple(node.ssh_defaults.items())  # the same for all nodes of an image
-        if guessed not in self._ssh_configs:
-            self._ssh_configs[guessed] = self._write_ssh_config(dict(guessed))
-        made = self._ssh_configs[guessed]
-        return ssh.argv(node, made, command, tty=tty, subsystem=subsystem)
-
-    def _write_ssh_config(self, guessed: Mapping[str, str]) -> Path:
-        own = self.backend.ssh_config
-        files = [own] if own else [_USER_CONFIG.expanduser(), _SYSTEM_CONFIG]
-        text = ssh.config(
-            [file.absolute() for file in files if own or file.exists()],
-            {**ssh.DEFAULTS, **self.backend.ssh_defaults, **guessed},
-        )
-        name = f"ssh_config.{zlib.crc32(text.encode()):08x}"
-        try:
-            path = config.folder("cache") / name
-            if not path.exists():
-                config.write_whole(path, text)
-        except ConfigError:  # a home that cannot be written
-            from tempfile import TemporaryDirectory
-
-            self._folder = self._folder or TemporaryDirectory(prefix="dust-")
-            path = Path(self._folder.name) / name
-            path.write_text(text)
-        return path
+        return self._calls.argv(self.backend, node, command, tty=tty, subsystem=subsystem)
 
 
 def _line_size() -> tuple[int, int]:
@@ -411,13 +362,6 @@ def _line_size() -> tuple[int, int]:
         return 24, 200
     columns, rows = shutil.get_terminal_size()
     return rows, max(40, columns - 16)
-
-
-def _colour(settings: Settings) -> bool:
-    if settings.colour == "auto":
-        plain = os.environ.get("TERM") == "dumb" or "NO_COLOR" in os.environ
-        return os.isatty(1) and not plain
-    return settings.colour == "always"
 
 
 def _prompt_for(question: str, secret: bool) -> str | None:

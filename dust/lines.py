@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dust.errors import UsageError
 from dust.expr import split_target
+from dust.node import Node
 from dust.syntax import inside_command, unfinished
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Remote",
     "System",
     "expand",
+    "filled",
     "parse",
     "unfinished",
     "unquote",
@@ -167,6 +169,27 @@ def expand(line: str, variables: Mapping[str, str]) -> str:
         return _quoted(name, value, line[: found.start()])
 
     return _BRACE.sub(fill, line)
+
+
+def filled(
+    line: str, nodes: Sequence[Node], number: Callable[[Node], int]
+) -> Callable[[Node], str]:
+    """The line of each of these nodes, its variables filled; `number` gives their `{index}`."""
+    ranks = {node.id: rank for rank, node in enumerate(nodes)}
+
+    def of(node: Node) -> str:
+        values = {
+            "name": node.name,
+            "index": str(number(node)),
+            "rank": str(ranks[node.id]),
+            "count": str(len(nodes)),
+            "ip": node.ip,
+            "id": node.id,
+            "cluster": node.cluster,
+        }
+        return expand(line, values)
+
+    return of
 
 
 def _quoted(name: str, value: str, before: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from dust.node import Node
 from dust.nodeset import fold
@@ -16,10 +17,31 @@ _COLOURS = ("36", "32", "33", "35", "34", "96", "92", "93", "95", "94")
 
 #: The line that shows how far something is, emptied.
 _CLEAR = b"\r\x1b[K"
+#: Milliseconds after which a write that waits for its reader looks up.
+_PATIENCE = 200
 
 
 class OutputClosed(Exception):
     """Nobody reads our output any more, as after `| head`."""
+
+
+class Labels:
+    """The label of each node, made once: `[worker1] `, in a colour of its own if there are any."""
+
+    def __init__(self, name: Callable[[Node], str], *, colour: bool) -> None:
+        self.colour = colour
+        self._name = name
+        self._made: dict[str, bytes] = {}
+
+    def __call__(self, node: Node) -> bytes:
+        """What stands before each line of this node."""
+        label = self._made.get(node.id)
+        if label is None:
+            text = f"[{printable(self._name(node))}]"
+            if self.colour:
+                text = f"\x1b[{_COLOURS[len(self._made) % len(_COLOURS)]}m{text}\x1b[0m"
+            label = self._made[node.id] = f"{text} ".encode()
+        return label
 
 
 class Printer:
@@ -32,7 +54,7 @@ class Printer:
         self.colour = colour
         self.label = label
         self.above: Callable[[bytes], None] | None = None
-        self._labels: dict[str, bytes] = {}
+        self._labels = Labels(label, colour=colour)
         self._batch: list[bytes] = []
         self._progress = b""  # what stands on the terminal until the next output
         self._open = ""  # id of the node whose unfinished line is the last thing written
@@ -43,7 +65,8 @@ class Printer:
         """Lines of a node's, each labelled; or a piece of a line, which the next may continue."""
         if not self.colour and b"\x1b" in data:
             data = strip_colours(data)
-        label = self._labelled(node)
+        self._labels.colour = self.colour
+        label = self._labels(node)
         if self._open == node.id and self.above is None:
             head = b""
         else:
@@ -86,15 +109,6 @@ class Printer:
         if data:
             self._batch.append(data if data.endswith(b"\n") else data + b"\n")
 
-    def _labelled(self, node: Node) -> bytes:
-        label = self._labels.get(node.id)
-        if label is None:
-            text = f"[{printable(self.label(node))}]"
-            if self.colour:
-                text = f"\x1b[{_COLOURS[len(self._labels) % len(_COLOURS)]}m{text}\x1b[0m"
-            label = self._labels[node.id] = f"{text} ".encode()
-        return label
-
     def _close_line(self) -> bytes:
         opened, self._open = self._open, ""
         return b"\n" if opened else b""
@@ -120,7 +134,7 @@ class Printer:
         self._batch.append(self._close_line() if os.isatty(1) else b"")
         self.flush()
         self.progress("")
-        _write(2, (text + "\n").encode("utf-8", "replace"))
+        write(2, (text + "\n").encode("utf-8", "replace"))
 
     def error(self, text: str) -> None:
         """A message about what went wrong."""
@@ -141,7 +155,7 @@ class Printer:
         shown = text[: max(1, width - 1)].encode("utf-8", "replace")
         if shown != self._progress:
             self._progress = shown
-            _write(2, _CLEAR + shown)
+            write(2, _CLEAR + shown)
 
     def pass_on(self, data: bytes) -> None:
         """Write what was once labelled and kept elsewhere."""
@@ -158,24 +172,47 @@ class Printer:
             return
         if self._progress:
             self._progress = b""
-            _write(2, _CLEAR)
+            write(2, _CLEAR)
         if self.above is not None:
             self.above(data)
         else:
-            _write(1, data)
+            write(1, data)
 
 
-def _write(fd: int, data: bytes) -> None:
-    """Write everything, also where somebody made the descriptor non-blocking."""
+def in_colour(setting: str, fd: int) -> bool:
+    """Whether the setting `colour` means colours on this descriptor."""
+    plain = os.environ.get("TERM") == "dumb" or "NO_COLOR" in os.environ
+    return setting == "always" or (setting == "auto" and os.isatty(fd) and not plain)
+
+
+def write(fd: int, data: bytes) -> None:
+    """Write everything, also where somebody made the descriptor non-blocking.
+
+    Raises OutputClosed if nobody reads it.
+    """
+    write_until(fd, data, lambda: False, len(data))
+
+
+def write_until(
+    fd: int, data: bytes, stop: Callable[[], bool], piece: int = select.PIPE_BUF
+) -> bytes:
+    """Write until `stop`, and return what is left then. Raises OutputClosed if nobody reads it.
+
+    A `piece` of at most PIPE_BUF bytes never blocks a pipe that is ready, so that `stop` is asked
+    often, whoever reads.
+    """
     view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except BlockingIOError:
-            select.select([], [fd], [])
-        except BrokenPipeError as error:
-            raise OutputClosed from error
-        except OSError as error:
-            if fd == 2:
-                return  # nowhere to say so
-            raise OutputClosed(f"cannot write the output: {error.strerror}") from error
+    ready = select.poll()
+    ready.register(fd, select.POLLOUT)
+    try:
+        while view and not stop():
+            if ready.poll(_PATIENCE):
+                with suppress(BlockingIOError):
+                    view = view[os.write(fd, view[:piece]) :]
+    except BrokenPipeError as error:
+        raise OutputClosed from error
+    except OSError as error:
+        if fd == 2:
+            return b""  # nowhere to say so
+        raise OutputClosed(f"cannot write the output: {error.strerror}") from error
+    return bytes(view)

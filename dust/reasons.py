@@ -24,12 +24,18 @@ _COMPILED = [(kind, re.compile(pattern)) for kind, pattern in _REASONS]
 #: How much of the end of what was printed may hold ssh's last words, in bytes.
 LAST = 512
 _NOISE = re.compile(
-    r"^(?:Warning: Permanently added|(?:Shared c|C)onnection to .* closed\.$|\*{3}|debug\d:)"
+    r"^(?:Warning: Permanently added|(?:Shared c|C)onnection to .* closed\.$|\*{3}|debug\d:"
+    r"|Authenticat(?:ed|ing) |Transferred: |Bytes per second: )"
 )
 
 #: What a server under load does to a new connection, before any login: worth another try.
 _OVERLOAD = re.compile(
     r"kex_exchange_identification|.*banner exchange|Connection (?:closed|reset) by"
+)
+#: What ssh prints only before it has logged in.
+_BEFORE_LOGIN = re.compile(
+    r"(?m)^(?:ssh: connect to host |ssh: Could not resolve hostname |kex_exchange_identification: "
+    r"|.* banner exchange)"
 )
 #: What ssh prints when a live connection ends.
 _LAST_WORDS = re.compile(
@@ -73,6 +79,11 @@ def overloaded(said: str) -> bool:
     `said` is the sentence of `reason`.
     """
     return bool(_OVERLOAD.match(said))
+
+
+def before_login(said: str) -> bool:
+    """Whether what ssh said shows that it never logged in: no command can have begun."""
+    return bool(_BEFORE_LOGIN.search(said))
 
 
 def lines(said: str) -> list[str]:

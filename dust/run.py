@@ -13,6 +13,11 @@ from dust.nodeset import fold
 from dust.screen import strip_colours
 
 RUNNING, OK, FAILED, TIMEOUT, UNREACHABLE = "running", "ok", "failed", "timeout", "unreachable"
+#: What becomes of a command that Dust was told to end, or not even to begin.
+INTERRUPTED, NOT_BEGUN = "interrupted", "not begun"
+
+#: The exit status of a command whose time was up, as of timeout(1).
+TIMED_OUT = 124
 
 #: How the error of a line begins that was not sent.
 NOT_SENT = "not sent: "
@@ -28,11 +33,13 @@ class Transcript:
         self._limit = limit
         self._size = 0
         self._chunks: deque[bytes] = deque()
-        self._file = _spool(limit) if whole else None
+        self._whole = whole
+        self._file: IO[bytes] | None = None
 
     def append(self, data: bytes) -> None:
         """Add output."""
-        if self._file is not None:
+        if self._whole:
+            self._file = self._file or _spool(self._limit)
             self._file.write(data)
             return
         self._chunks.append(data)
@@ -83,10 +90,10 @@ class Result:
         """How it stands, in few words; why a session was lost is told when it is."""
         if self.state == RUNNING:
             return "still running"
+        if self.state not in (OK, FAILED):
+            return self.state
         if self.status is not None:
             return f"exit {self.status}"
-        if self.state in (UNREACHABLE, TIMEOUT):
-            return self.state
         return self.error if self.error.startswith(NOT_SENT) else "lost" if self.error else "done"
 
     @property
@@ -105,10 +112,11 @@ class Result:
         self.seconds = seconds
         self.state = FAILED if status else OK
 
-    def fail(self, state: str, error: str) -> None:
-        """There will be no end."""
+    def fail(self, state: str, error: str, status: int | None = None) -> None:
+        """There will be no end; `status` is what then counts as the exit status."""
         self.state = state
         self.error = error
+        self.status = status
 
 
 @dataclass(eq=False)
@@ -146,9 +154,9 @@ class Run:
         """The worst: 255 where a node could not be reached, else the highest exit status."""
         worst = 0
         for result in self.results.values():
-            if result.state in (UNREACHABLE, TIMEOUT):
+            if result.state in (UNREACHABLE, TIMEOUT) and result.status is None:
                 return 255
-            worst = max(worst, result.status or (1 if result.state == FAILED else 0))
+            worst = max(worst, result.status or (0 if result.state in (OK, RUNNING) else 1))
         return worst
 
     def ended(self, result: Result) -> None:

@@ -22,6 +22,8 @@ DEFAULTS: Mapping[str, str] = {
     "ServerAliveInterval": "5",
     "ServerAliveCountMax": "3",
 }
+#: For a call that is no session: its own messages are read only where it fails.
+ONE_SHOT: Mapping[str, str] = {**DEFAULTS, "LogLevel": "ERROR"}
 
 # RemoteCommand and forwardings of the user's would clash with the session's own command and with
 # each other on many nodes.
@@ -56,23 +58,30 @@ def host(node: Node) -> str:
 
 
 def argv(
-    node: Node, config: Path, command: str, *, tty: bool = True, subsystem: bool = False
+    node: Node,
+    config: Path,
+    command: str,
+    *,
+    tty: bool = True,
+    subsystem: bool = False,
+    options: Sequence[str] = (),
 ) -> list[str]:
     """The call that runs `command` (for the login shell) on a node, with a terminal if `tty`.
 
     As a `subsystem` the command is the name of one, such as `sftp`, and there is no terminal.
+    `options` are what the user asked for on the command line; they win over the node's facts.
 
     The facts of a node are values as ssh_config has them: one with a space in it that is not
     meant as several words stands in double quotes.
     """
     alias = host(node)
-    options: list[str] = []
+    facts: list[str] = []
     for key, value in node.ssh.items():
         if "\n" in value or "\0" in value:
             raise SessionError(node.name, f"ssh cannot take this {key}: {value!r}")
-        options += ["-o", f"{key}={value}"]
+        facts += ["-o", f"{key}={value}"]
     mode = ["-T", "-s"] if subsystem else ["-tt"] if tty else ["-T"]
-    return ["ssh", "-F", str(config), *mode, *_NEEDED, *options, "--", alias, command]
+    return ["ssh", "-F", str(config), *mode, *_NEEDED, *options, *facts, "--", alias, command]
 
 
 def _included(path: Path) -> str:

@@ -1,0 +1,72 @@
+"""The ssh calls of one dust: its made configuration, written once, and a node's argv."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dust import config, ssh
+from dust.backend import Backend
+from dust.errors import ConfigError
+from dust.node import Node
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
+#: ssh's own configuration files, which the one that Dust makes includes.
+_USER_CONFIG, _SYSTEM_CONFIG = Path("~/.ssh/config"), Path("/etc/ssh/ssh_config")
+
+
+class Calls:
+    """What runs ssh for nodes.
+
+    `preferred` holds where neither the user's nor the system's configuration says anything.
+    """
+
+    def __init__(self, preferred: Mapping[str, str]) -> None:
+        self._preferred = preferred
+        #: By the backend and by what it guesses of a node: the same for all nodes of an image.
+        self._made: dict[tuple[Backend, tuple[tuple[str, str], ...]], Path] = {}
+        self._folder: TemporaryDirectory[str] | None = None
+
+    def argv(
+        self,
+        backend: Backend,
+        node: Node,
+        command: str,
+        *,
+        tty: bool = True,
+        subsystem: bool = False,
+        options: Sequence[str] = (),
+    ) -> list[str]:
+        """The call that runs `command` on a node of `backend`; the rest is as for ssh.argv.
+
+        Raises SessionError for what ssh cannot take.
+        """
+        key = backend, tuple(node.ssh_defaults.items())
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = self._write(backend, node.ssh_defaults)
+        return ssh.argv(node, made, command, tty=tty, subsystem=subsystem, options=options)
+
+    def _write(self, backend: Backend, guessed: Mapping[str, str]) -> Path:
+        own = backend.ssh_config
+        files = [own] if own else [_USER_CONFIG.expanduser(), _SYSTEM_CONFIG]
+        text = ssh.config(
+            [file.absolute() for file in files if own or file.exists()],
+            {**self._preferred, **backend.ssh_defaults, **guessed},
+        )
+        name = f"ssh_config.{zlib.crc32(text.encode()):08x}"
+        try:
+            path = config.folder("cache") / name
+            if not path.exists():
+                config.write_whole(path, text)
+        except ConfigError:  # a home that cannot be written
+            from tempfile import TemporaryDirectory
+
+            self._folder = self._folder or TemporaryDirectory(prefix="dust-")
+            path = Path(self._folder.name) / name
+            path.write_text(text)
+        return path

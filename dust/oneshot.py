@@ -1,0 +1,428 @@
+"""One command on many nodes, each by an ssh of its own without a terminal.
+
+Where there is no terminal there is nothing for pexpect to drive, so no worker stands between: the
+pipes of each ssh come straight to this loop. A shell of three words leads the process group of
+them all, and ends it when Dust is gone, however it went.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import heapq
+import os
+import selectors
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dust import reasons
+from dust.errors import DustError
+from dust.feed import Feed
+from dust.limits import backoff, raise_open_files
+from dust.node import Node
+from dust.run import INTERRUPTED, NOT_BEGUN, TIMED_OUT, TIMEOUT, UNREACHABLE, Result, Run
+from dust.signals import ENDING, Signalled, Signals
+
+#: Most bytes taken at once from one node, and the size asked for of the pipe they come through.
+TAKEN = 1 << 18
+#: How ssh says that it failed, not the command.
+SSH_FAILED = 255
+# Waits for the end of its input, then removes the folder $1 and ends its process group.
+_GUARD = 'read _; rm -rf -- "$1"; kill -HUP 0'
+
+
+class Outlet(Protocol):
+    """Where the output goes, and who is told of the ends."""
+
+    def output(self, result: Result, data: bytes, error: bool) -> None:
+        """A node printed this, on its standard error if `error`."""
+
+    def ended(self, result: Result) -> None:
+        """A node's part is over."""
+
+    def flush(self, stop: Callable[[], bool]) -> float | None:
+        """A turn of the loop is over: time to print, until `stop` says that it is enough.
+
+        Returns in how many seconds to come again, at most.
+        """
+
+    def close(self, *, failed: bool) -> None:
+        """All is over, or Dust itself `failed`."""
+
+
+@dataclass(eq=False)
+class Shot:
+    """One node's part: its ssh, the pipes to it (-1: closed) and the input it was given."""
+
+    result: Result
+    argv: list[str]
+    log: str
+    pid: int = 0
+    begun: float = 0.0
+    first: float = 0.0
+    tries: int = 0
+    stdin: int = -1
+    outputs: dict[int, bool] = field(default_factory=dict)  # descriptor to: is standard error
+    given: int = 0
+    spoke: bool = False
+
+
+class OneShots:
+    """The loop over the ssh calls of one run.
+
+    `argv` makes the call for a node, whose ssh writes its own messages to the file of that name.
+    `timeout` bounds one command; `patience` is how long a node that turns connections away is
+    tried again; both in seconds. `retries` is how often one that cannot be reached is.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        argv: Callable[[Node, str], list[str]],
+        *,
+        feed: Feed | None = None,
+        environment: Mapping[str, str] | None = None,
+        fanout: int = 32,
+        timeout: float | None = None,
+        patience: float = 15.0,
+        retries: int = 0,
+        fail_fast: bool = False,
+    ) -> None:
+        self.run = run
+        self._stopped = False
+        self._feed = feed
+        self._environment = os.environ if environment is None else environment
+        self._fanout = fanout
+        self._timeout = timeout
+        self._patience = patience
+        self._retries = retries
+        self._fail_fast = fail_fast
+        self._selector = selectors.DefaultSelector()
+        self._folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"dust-{os.urandom(8).hex()}")
+        self._wanted = deque(
+            Shot(result, argv(result.node, log), log)
+            for at, result in enumerate(run.results.values())
+            for log in [os.path.join(self._folder, str(at))]
+        )
+        self._running: dict[int, Shot] = {}
+        self._later: list[tuple[float, int, Shot]] = []
+        self._limits: deque[tuple[float, int, Shot]] = deque()
+        self._starved: set[Shot] = set()
+        self._watched = False
+
+    # --- the loop
+
+    def shoot(self, outlet: Callable[[], Outlet]) -> int:
+        """Run all to their end; returns the signal that ended it before that, or 0.
+
+        The outlet is made when the first have been started. Nothing is left running here, also
+        after an error.
+        """
+        raise_open_files()
+        with Signals(signal.SIGCHLD, *ENDING) as self._signals:
+            self._selector.register(self._signals, selectors.EVENT_READ)
+            self._begin()
+            try:
+                self._launch()
+                self._outlet = outlet()
+                try:
+                    number = self._loop()
+                except BaseException:
+                    self._outlet.close(failed=True)
+                    raise
+            finally:
+                self._finish()
+        self._outlet.close(failed=False)
+        return number
+
+    def _loop(self) -> int:
+        again: float | None = 0.0
+        number = 0
+        try:
+            while self.run.pending and not self._stopped:
+                self._turn(again)
+                again = self._outlet.flush(lambda: bool(self._signals.ending))
+        except Signalled as signalled:
+            number = signalled.number
+        self._abandon()
+        return number
+
+    def _begin(self) -> None:
+        os.mkdir(self._folder, 0o700)
+        self._null = os.open(os.devnull, os.O_RDWR)
+        end, self._lifeline = os.pipe()
+        null = [(os.POSIX_SPAWN_DUP2, self._null, fd) for fd in (1, 2)]
+        self._group = os.posix_spawn(
+            "/bin/sh",
+            ["sh", "-c", _GUARD, "dust", self._folder],
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, end, 0), *null],
+            setpgroup=0,
+            setsigdef=[signal.SIGHUP],
+        )
+        os.close(end)
+
+    def _abandon(self) -> None:
+        """Give up what has not ended, after the last of its output."""
+        for shot in list(self._running.values()):
+            self._hang_up(shot)
+            self._fail(shot, INTERRUPTED, "interrupted")
+        self._running.clear()
+        for shot in (*self._wanted, *(shot for _, _, shot in self._later)):
+            self._fail(shot, NOT_BEGUN, "not begun")
+
+    def _finish(self) -> None:
+        """End what still runs, and the guard."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._group, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(self._group, 0)
+        os.close(self._null)
+        os.close(self._lifeline)
+        self._selector.close()
+        with suppress(OSError):
+            for name in os.listdir(self._folder):
+                os.unlink(os.path.join(self._folder, name))
+            os.rmdir(self._folder)
+
+    def _turn(self, timeout: float | None) -> None:
+        """Wait for whatever comes first, and handle all there is."""
+        self._watch_feed()
+        for key, _ in self._selector.select(self._until(timeout)):
+            if key.fileobj is self._signals:
+                self._signalled()
+            elif key.fileobj is self._feed:
+                self._take()
+            elif key.fd == key.data.stdin:
+                self._give(key.data)
+            elif key.fd in key.data.outputs:
+                self._read(key.data, key.fd)
+        now = time.monotonic()
+        while self._limits and self._limits[0][0] <= now:
+            self._expire(*self._limits.popleft()[1:])
+        while self._later and self._later[0][0] <= now:
+            self._wanted.append(heapq.heappop(self._later)[2])
+        self._launch()
+
+    def _until(self, timeout: float | None) -> float | None:
+        """Seconds until something is due by the clock, at most `timeout`."""
+        due = [at for at, *_ in (*self._later[:1], *list(self._limits)[:1])]
+        left = [max(0.0, at - time.monotonic()) for at in due]
+        return min(left if timeout is None else [*left, timeout], default=None)
+
+    def _signalled(self) -> None:
+        caught = self._signals.caught()
+        for number in caught:
+            if number in ENDING:
+                raise Signalled(number)
+        self._reap()
+
+    # --- starting
+
+    def _launch(self) -> None:
+        while self._wanted and len(self._running) < self._fanout:
+            shot = self._wanted.popleft()
+            try:
+                self._start(shot)
+            except FileNotFoundError as error:
+                raise DustError(f"there is no {shot.argv[0]} on this machine's PATH") from error
+            except OSError as error:
+                if not self._running:
+                    raise DustError(f"ssh cannot be started: {error.strerror}") from error
+                self._wanted.appendleft(shot)  # as many at a time as there is room for
+                self._fanout = len(self._running)
+
+    def _start(self, shot: Shot) -> None:
+        theirs, ours = os.pipe() if self._feed else (self._null, -1)
+        output, write_output = os.pipe()
+        errors, write_errors = os.pipe()
+        try:
+            shot.pid = os.posix_spawnp(
+                shot.argv[0],
+                shot.argv,
+                self._environment,
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, fd, at)
+                    for at, fd in enumerate((theirs, write_output, write_errors))
+                ],
+                setpgroup=self._group,
+                setsigmask=[],
+                setsigdef=[signal.SIGPIPE, signal.SIGHUP],
+            )
+        finally:
+            for fd in (write_output, write_errors, *([theirs] if self._feed else [])):
+                os.close(fd)
+        shot.stdin, shot.outputs = ours, {output: False, errors: True}
+        self._attend(shot)
+
+    def _attend(self, shot: Shot) -> None:
+        """Take up what its ssh prints, and give it the input from the beginning."""
+        shot.begun = time.monotonic()
+        shot.first = shot.first or shot.begun
+        shot.tries += 1
+        shot.given = 0
+        self._running[shot.pid] = shot
+        if self._timeout is not None:
+            self._limits.append((shot.begun + self._timeout, shot.pid, shot))
+        for fd in shot.outputs:
+            os.set_blocking(fd, False)
+            with suppress(OSError, AttributeError):  # not on this system, or no more of them
+                fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, TAKEN)
+            self._selector.register(fd, selectors.EVENT_READ, shot)
+        if shot.stdin >= 0:
+            os.set_blocking(shot.stdin, False)
+            self._selector.register(shot.stdin, selectors.EVENT_WRITE, shot)
+
+    # --- input
+
+    def _watch_feed(self) -> None:
+        feed = self._feed
+        if feed is None or feed.hungry == self._watched:
+            return
+        if self._watched:
+            self._selector.unregister(feed)
+        else:
+            try:
+                self._selector.register(feed, selectors.EVENT_READ)
+            except PermissionError:  # /dev/null and the like cannot be waited for
+                while feed.hungry:
+                    self._take()
+                return
+        self._watched = not self._watched
+
+    def _take(self) -> None:
+        assert self._feed is not None
+        try:
+            self._feed.take()
+        except OSError as error:
+            raise DustError(f"the input cannot be kept: {error.strerror}") from error
+        starved, self._starved = self._starved, set()
+        for shot in starved:
+            if shot.stdin >= 0:
+                self._selector.register(shot.stdin, selectors.EVENT_WRITE, shot)
+
+    def _give(self, shot: Shot) -> None:
+        """Write some input to its ssh; at the end of all input close that."""
+        assert self._feed is not None
+        data = self._feed.read(shot.given)
+        try:
+            if data:
+                shot.given += os.write(shot.stdin, data)
+            elif self._feed.complete:
+                self._close_stdin(shot)
+            else:
+                self._selector.unregister(shot.stdin)
+                self._starved.add(shot)
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # it wants no more
+            self._close_stdin(shot)
+
+    def _close_stdin(self, shot: Shot) -> None:
+        if shot.stdin >= 0:
+            if shot in self._starved:
+                self._starved.remove(shot)
+            else:
+                self._selector.unregister(shot.stdin)
+            os.close(shot.stdin)
+            shot.stdin = -1
+
+    # --- output and ends
+
+    def _read(self, shot: Shot, fd: int) -> bool:
+        """Pass on what there is; whether there may be more."""
+        try:
+            data = os.read(fd, TAKEN)
+        except BlockingIOError:
+            return False
+        if data:
+            shot.spoke = True
+            self._outlet.output(shot.result, data, shot.outputs[fd])
+        else:
+            self._close_output(shot, fd)
+        return bool(data)
+
+    def _close_output(self, shot: Shot, fd: int) -> None:
+        self._selector.unregister(fd)
+        del shot.outputs[fd]
+        os.close(fd)
+
+    def _close(self, shot: Shot) -> None:
+        self._close_stdin(shot)
+        for fd in list(shot.outputs):
+            self._close_output(shot, fd)
+
+    def _reap(self) -> None:
+        """Take note of every ssh that has ended."""
+        while self._running:
+            try:
+                pid, code = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            if shot := self._running.pop(pid, None):
+                self._exited(shot, os.waitstatus_to_exitcode(code))
+
+    def _exited(self, shot: Shot, status: int) -> None:
+        """Its ssh has ended, and what it had to say is in the pipes.
+
+        Their end may not be: a connection that is kept open for the next call may hold them.
+        """
+        for fd in list(shot.outputs):
+            while self._read(shot, fd):
+                pass
+        self._close(shot)
+        said = self._said(shot) if status == SSH_FAILED else ""
+        kind, sentence = reasons.reason(said)
+        if not sentence:
+            status = status if status >= 0 else 128 - status
+            shot.result.end(status, time.monotonic() - shot.begun)
+            self._over(shot)
+        elif self._worth_another(shot, said, sentence):
+            os.unlink(shot.log)
+            due = time.monotonic() + backoff(shot.tries)
+            heapq.heappush(self._later, (due, shot.pid, shot))
+        else:
+            self._fail(shot, UNREACHABLE, sentence if kind == "ended" else f"{kind}: {sentence}")
+
+    def _hang_up(self, shot: Shot) -> None:
+        """Pass on what is in its pipes by now, and close them."""
+        for fd in list(shot.outputs):
+            self._read(shot, fd)
+        self._close(shot)
+
+    def _said(self, shot: Shot) -> str:
+        """Why ssh gave up, as it wrote; nothing where the status was the command's own."""
+        try:
+            with open(shot.log, "rb") as file:
+                return file.read(1 << 16).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def _worth_another(self, shot: Shot, said: str, sentence: str) -> bool:
+        """Whether the command cannot have begun, and it may be tried again."""
+        if shot.spoke or not reasons.before_login(said):
+            return False
+        patient = time.monotonic() < shot.first + self._patience
+        return (reasons.overloaded(sentence) and patient) or shot.tries <= self._retries
+
+    def _expire(self, pid: int, shot: Shot) -> None:
+        if self._running.pop(pid, None):
+            os.kill(pid, signal.SIGTERM)
+            self._hang_up(shot)
+            self._fail(shot, TIMEOUT, f"still running after {self._timeout:g} s", TIMED_OUT)
+
+    def _fail(self, shot: Shot, state: str, why: str, status: int | None = None) -> None:
+        shot.result.fail(state, why, status)
+        self._over(shot)
+
+    def _over(self, shot: Shot) -> None:
+        self.run.ended(shot.result)
+        self._outlet.ended(shot.result)
+        if self._fail_fast and not shot.result.ok:
+            self._stopped = True
