@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from dust.backend import Change, Follow, to_the_end
+from dust.backend import Backend, Change, Follow, to_the_end
 from dust.backends import ec2kept
 from dust.backends.ec2client import Cloud, CloudError
 from dust.backends.ec2nodes import as_node
 from dust.backends.ec2power import VALUES, Power, chunks, described
+from dust.errors import BackendError
 from dust.node import Node
 from dust.screen import printable
 
@@ -104,6 +105,13 @@ class Ec2Backend:
 
     def _file(self) -> Path:
         return ec2kept.path_of(self.cloud.profile, self.cloud.region)
+
+
+def cloud_of(backend: Backend, what: str) -> Cloud:
+    """The account of a backend that is EC2; raises `BackendError` for one that has no `what`."""
+    if not isinstance(backend, Ec2Backend):
+        raise BackendError(f"{backend.label} has no {what}: only `--backend ec2` has")
+    return backend.cloud
 
 
 def _order(node: Node) -> tuple[str, list[tuple[int, str]], str]:

@@ -43,11 +43,13 @@ def secgroup(
       secgroup open 443 world cluster=webtest
       secgroup close 443 world cluster=webtest
     """
-    cloud = _cloud(dust)
+    from dust.backends.ec2 import cloud_of  # only where EC2 is used
+
+    cloud = cloud_of(dust.backend, "security groups")
     if show:
         _show(dust, cloud, dust.select(target))
         return
-    from dust.backends import ec2groups  # only where EC2 is used
+    from dust.backends import ec2groups
 
     if network and not target and not _is_network(network):
         network, target = "", network
@@ -61,14 +63,6 @@ def secgroup(
         _close(dust, cloud, nodes, wanted, where, y)
     else:
         _open(dust, cloud, nodes, wanted, where, y)
-
-
-def _cloud(dust: Dust) -> Cloud:
-    from dust.backends.ec2 import Ec2Backend
-
-    if not isinstance(dust.backend, Ec2Backend):
-        raise BackendError(f"{dust.backend.label} has no security groups; they are EC2's")
-    return dust.backend.cloud
 
 
 def _is_network(text: str) -> bool:

@@ -121,7 +121,9 @@ def test_other_sources_have_none(
 ) -> None:
     monkeypatch.setenv("DUST_HOME", str(tmp_path))
     assert main(["-c", "secgroup show"]) == 1
-    assert capfd.readouterr().err == "dust: local has no security groups; they are EC2's\n"
+    assert capfd.readouterr().err == (
+        "dust: local has no security groups: only `--backend ec2` has\n"
+    )
 
 
 @pytest.mark.parametrize(
