@@ -81,6 +81,7 @@ class Cloud:
     def errors(self) -> Iterator[None]:
         """Turn what botocore raises into a `CloudError` of one line."""
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         try:
             yield
@@ -88,6 +89,9 @@ class Cloud:
             raise self._refused(error) from error
         except BotoCoreError as error:
             raise CloudError(self._unreached(error)) from error
+        except ResponseParserError as error:
+            text = "AWS was asked, but something else answered; is a proxy in between?"
+            raise CloudError(text) from error
 
     def _made(self, service: str) -> Any:
         from botocore.config import Config
@@ -100,7 +104,10 @@ class Cloud:
         retries: Any = {"mode": "standard", "max_attempts": 10}
         # Ctrl-C must not wait a minute for a network that is silent.
         config = Config(retries=retries, connect_timeout=10, read_timeout=60)
-        return self._begun().client(service, config=config)
+        try:
+            return self._begun().client(service, config=config)
+        except ValueError as error:  # an endpoint that is no address
+            raise CloudError(f"AWS: {error}") from error
 
     def _begun(self) -> Any:
         import boto3

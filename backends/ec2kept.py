@@ -14,7 +14,7 @@ from dust.errors import ConfigError
 from dust.node import Node
 
 #: What a file of another form of this module has not.
-_FORM = 2
+_FORM = 3
 
 
 def path_of(profile: str, region: str) -> Path:

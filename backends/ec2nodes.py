@@ -32,6 +32,8 @@ _DETAILS = {
     "private_dns": "PrivateDnsName",
     "architecture": "Architecture",
     "state_reason": "StateTransitionReason",
+    "platform": "PlatformDetails",
+    "operation": "UsageOperation",
 }
 
 
@@ -46,6 +48,7 @@ def as_node(item: Mapping[str, Any], image: str) -> Node:
     tags = {str(tag["Key"]): str(tag["Value"]) for tag in item.get("Tags", ())}
     details = {name: str(item[key]) for name, key in _DETAILS.items() if item.get(key)}
     details["az"] = str(item.get("Placement", {}).get("AvailabilityZone", ""))
+    details["tenancy"] = str(item.get("Placement", {}).get("Tenancy", ""))
     details["lifecycle"] = str(item.get("InstanceLifecycle", "on-demand"))
     details["groups"] = ",".join(str(each["GroupName"]) for each in item.get("SecurityGroups", ()))
     details["group_ids"] = ",".join(str(each["GroupId"]) for each in item.get("SecurityGroups", ()))
