@@ -56,7 +56,7 @@ from typing import TYPE_CHECKING, Any
 
 from dust import __version__
 from dust.cli import backend, guarded, parse, settled
-from dust.errors import UsageError
+from dust.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from dust.cluster import Cluster
@@ -84,7 +84,6 @@ def _run(options: dict[str, Any]) -> int:
     from dust.cluster import Cluster
     from dust.oneshot import OneShots
     from dust.run import Run
-    from dust.ssh import ONE_SHOT
 
     _check(options)
     timeout, retries = _seconds(options, "-u"), _count(options["--retry"])
@@ -94,7 +93,7 @@ def _run(options: dict[str, Any]) -> int:
     cluster.working_set = settings.use
     nodes = _nodes(cluster, options)
     line = _line(options["COMMAND"], nodes, cluster)
-    calls = Calls(ONE_SHOT)
+    calls = Calls(_preferred(settings))
 
     def argv(node: Node, log: str) -> list[str]:
         ours = [*preferences, "-E", log]
@@ -168,6 +167,17 @@ def _preferences(options: dict[str, Any]) -> list[str]:
     if seconds := _seconds(options, "--connect-timeout"):
         asked += ["-o", f"ConnectTimeout={ceil(seconds)}"]
     return asked
+
+
+def _preferred(settings: Settings) -> dict[str, str]:
+    """What holds where the user's ssh is told nothing else: connections stay for the next call."""
+    from dust import config, ssh
+
+    try:
+        kept = ssh.shared(config.folder("cm"), settings.persist)
+    except ConfigError:  # a home that cannot be written
+        kept = {}
+    return {**ssh.ONE_SHOT, **kept}
 
 
 def _seconds(options: dict[str, Any], name: str) -> float | None:

@@ -35,6 +35,24 @@ _NAME = re.compile(r"(?!-)(?!.*@(?:-|\Z))(?!@)[A-Za-z0-9_.:%@\[\]-]+")
 _PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.-]+")
 _GLOB = re.compile(r"([*?\[])")
 
+# A socket's path may have 104 bytes, or 108 on Linux; ssh adds 17 while it binds one, and
+# makes 40 of %C.
+_LONGEST_FOLDER = 103 - 17 - 40 - 1
+
+
+def shared(folder: Path, seconds: float) -> dict[str, str]:
+    """Defaults that keep a connection open for later calls, so long after the last of them.
+
+    Their sockets are in the folder; nothing is kept where its path is too long for that.
+    """
+    if seconds < 1 or len(os.fsencode(folder)) > _LONGEST_FOLDER or '"' in str(folder):
+        return {}
+    return {
+        "ControlMaster": "auto",
+        "ControlPath": '"' + str(folder).replace("%", "%%") + '/%C"',
+        "ControlPersist": str(round(seconds)),
+    }
+
 
 def config(include: Sequence[Path], defaults: Mapping[str, str]) -> str:
     """An ssh_config in which `defaults` hold where no file of `include` says anything."""
