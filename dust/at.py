@@ -41,7 +41,7 @@ Further options:
   --version           show the version
 
 Exit status: the worst of the commands'; 255 where a node could not be reached, 124 where the time
-was up, 130 when interrupted, 2 for wrong usage.
+was up, 130 when interrupted, 2 for wrong usage and where dust-at itself fails.
 """
 
 from __future__ import annotations
@@ -69,6 +69,9 @@ if TYPE_CHECKING:
 # A login name as ssh takes it, also one of a domain.
 _USER = re.compile(r"(?!-)[A-Za-z0-9_.@+\\-]+")
 
+#: The exit status for what is no node's fault.
+FAILED = 2
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run dust-at with these arguments (the process's own if None); returns the exit status."""
@@ -76,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words == ["--version"]:
         print(f"dust-at {__version__}")
         return 0
-    return guarded(lambda: _run(parse(__doc__, words, options_first=True)))
+    return guarded(lambda: _run(parse(__doc__, words, options_first=True)), FAILED)
 
 
 def _run(options: dict[str, Any]) -> int:

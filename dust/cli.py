@@ -61,8 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: _run(parse(__doc__, words)))
 
 
-def guarded(run: Callable[[], int]) -> int:
-    """The status of `run`, with what ends a program turned into a message and a status."""
+def guarded(run: Callable[[], int], failed: int = 0) -> int:
+    """The status of `run`, with what ends a program turned into a message and a status.
+
+    That is `failed`, if given, for every error of Dust's own.
+    """
     from dust.errors import DustError
     from dust.printer import OutputClosed
 
@@ -76,7 +79,7 @@ def guarded(run: Callable[[], int]) -> int:
         return _output_closed(closed)
     except DustError as error:
         print(f"dust: {error}", file=sys.stderr)
-        return error.status
+        return failed or error.status
     except KeyboardInterrupt:
         return INTERRUPTED
 

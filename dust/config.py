@@ -136,8 +136,8 @@ class Settings:
     backend: str = _setting("local", "where nodes come from", choices=("local", "ssh", "ec2"))
     fanout: int = _setting(32, "connections that are opened at the same time, at most", _number(1))
     connect_timeout: float = _setting(15.0, "seconds until a connection is given up", _seconds)
-    persist: float = _setting(
-        60.0, "seconds that dust-at keeps a connection for its next call", _seconds
+    persist: int = _setting(
+        60, "seconds that dust-at keeps a connection for its next call", _number(0)
     )
     output: str = _setting(
         "stream",

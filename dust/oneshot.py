@@ -224,7 +224,7 @@ class OneShots:
     # --- starting
 
     def _launch(self) -> None:
-        while self._wanted and len(self._running) < self._fanout:
+        while self._wanted and not self._stopped and len(self._running) < self._fanout:
             shot = self._wanted.popleft()
             try:
                 self._start(shot)

@@ -186,9 +186,14 @@ class Run:
         return " · ".join(parts) + f", {seconds:.1f} s"
 
     def folded(self) -> list[tuple[list[Node], bytes]]:
-        """The nodes by equal output, whatever its colours, largest group first."""
+        """The nodes by equal output, whatever its colours, largest group first.
+
+        Nodes that printed nothing because they failed are not among them.
+        """
         groups: dict[bytes, tuple[list[Node], bytes]] = {}
         for result in self.results.values():
             data = result.transcript.data()
+            if not data and result.error:
+                continue
             groups.setdefault(strip_colours(data), ([], data))[0].append(result.node)
         return sorted(groups.values(), key=lambda group: -len(group[0]))

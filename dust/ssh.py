@@ -40,17 +40,17 @@ _GLOB = re.compile(r"([*?\[])")
 _LONGEST_FOLDER = 103 - 17 - 40 - 1
 
 
-def shared(folder: Path, seconds: float) -> dict[str, str]:
+def shared(folder: Path, seconds: int) -> dict[str, str]:
     """Defaults that keep a connection open for later calls, so long after the last of them.
 
     Their sockets are in the folder; nothing is kept where its path is too long for that.
     """
-    if seconds < 1 or len(os.fsencode(folder)) > _LONGEST_FOLDER or '"' in str(folder):
+    if not seconds or len(os.fsencode(folder)) > _LONGEST_FOLDER or '"' in str(folder):
         return {}
     return {
         "ControlMaster": "auto",
         "ControlPath": '"' + str(folder).replace("%", "%%") + '/%C"',
-        "ControlPersist": str(round(seconds)),
+        "ControlPersist": str(seconds),
     }
 
 
