@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dust.backend import Backend, Change, Follow, to_the_end
-from dust.backends import ec2kept
+from dust.backends import ec2kept, ec2reach
 from dust.backends.ec2client import Cloud, CloudError
 from dust.backends.ec2nodes import as_node
 from dust.backends.ec2power import VALUES, Power, chunks, described
@@ -40,7 +40,11 @@ class Ec2Backend:
         """Return all instances but the terminated ones, in the order of their names."""
         found = list(described(self.cloud, {"instance-state-name": _LISTED}))
         images = self._images({item.get("ImageId", "") for item in found} - {""})
-        nodes = [as_node(item, images.get(item.get("ImageId", ""), "")) for item in found]
+        routes = ec2reach.routes(self.cloud, found, ec2reach.own_id())
+        nodes = [
+            as_node(item, images.get(item.get("ImageId", ""), ""), routes[item["InstanceId"]])
+            for item in found
+        ]
         nodes.sort(key=_order)
         ec2kept.keep(self._file(), nodes)
         return nodes

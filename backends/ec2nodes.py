@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dust import config
+from dust.backends.ec2reach import Route
 from dust.backends.sshd import quoted
 from dust.node import Node
 from dust.screen import printable
@@ -43,7 +44,7 @@ def login_of(image: str) -> str:
     return next(found, "")
 
 
-def as_node(item: Mapping[str, Any], image: str) -> Node:
+def as_node(item: Mapping[str, Any], image: str, route: Route) -> Node:
     """An item of DescribeInstances as a node; `image` is the name of its image."""
     tags = {str(tag["Key"]): str(tag["Value"]) for tag in item.get("Tags", ())}
     details = {name: str(item[key]) for name, key in _DETAILS.items() if item.get(key)}
@@ -58,6 +59,8 @@ def as_node(item: Mapping[str, Any], image: str) -> Node:
         details["image_name"] = image
     if user := login_of(image):
         details["username"] = user
+    if route.note:
+        details["reach"] = route.note
     node_id = str(item["InstanceId"])
     return Node(
         # As `show` prints it is how it is typed; the tag itself stays as it is.
@@ -71,17 +74,16 @@ def as_node(item: Mapping[str, Any], image: str) -> Node:
         cluster=tags.get(STACK, ""),
         tags=tags,
         details={name: value for name, value in details.items() if value},
-        ssh=facts(item, node_id),
-        ssh_defaults=guesses(user),
+        ssh=_facts(item, route),
+        ssh_defaults=_guesses(user, route),
     )
 
 
-def facts(item: Mapping[str, Any], node_id: str) -> dict[str, str]:
-    """How ssh reaches an instance: by its public address or else, from inside, the private one."""
+def _facts(item: Mapping[str, Any], route: Route) -> dict[str, str]:
     # A machine keeps its key under its id: a recycled address is another machine.
-    found = {"HostKeyAlias": node_id}
-    if address := item.get("PublicIpAddress") or item.get("PrivateIpAddress"):
-        found["HostName"] = str(address)
+    found = {"HostKeyAlias": str(item["InstanceId"])}
+    if route.address:
+        found["HostName"] = route.address
     name = str(item.get("KeyName", ""))
     if re.fullmatch(r"[A-Za-z0-9_@+=,-][A-Za-z0-9 _.@+=,-]*", name):
         key = config.home() / "keys" / f"{name}.pem"
@@ -90,7 +92,11 @@ def facts(item: Mapping[str, Any], node_id: str) -> dict[str, str]:
     return found
 
 
-def guesses(user: str) -> dict[str, str]:
-    """What holds where the user's own configuration says nothing: the login of the image."""
-    known_hosts = quoted(str(config.home() / "known_hosts"), tokens=True)
-    return {"UserKnownHostsFile": known_hosts, **({"User": user} if user else {})}
+def _guesses(user: str, route: Route) -> dict[str, str]:
+    """What holds where the user's own configuration says nothing."""
+    found = {"UserKnownHostsFile": quoted(str(config.home() / "known_hosts"), tokens=True)}
+    if user:
+        found["User"] = user
+    if route.proxy:
+        found["ProxyCommand"] = route.proxy
+    return found

@@ -455,6 +455,9 @@ class Coordinator:
         link.reason = text if kind in ("ended", "dropped") else f"{kind}: {text}"
         link.attached = False
         state = UNREACHABLE
+        if kind in ("timed out", "unreachable") and not link.opened:
+            if note := link.node.details.get("reach"):
+                link.reason += f" ({note})"
         if link.opened:
             state = TIMEOUT if kind == "timed out" else FAILED
         runs, link.runs = link.runs, []

@@ -19,7 +19,8 @@ class Node:
     as ssh_config keywords (`HostName`, `Port`, `User`, `IdentityFile`, ...) which no
     configuration may override; what is not in there is ssh's and the user's own business.
     `ssh_defaults` holds keywords that are only guessed: they give way to every configuration.
-    `details` holds every further property, by the name that a target uses (`key=glob`).
+    `details` holds every further property, by the name that a target uses (`key=glob`); `reach`
+    among them is what there is to know about the way to it, told where that fails.
     """
 
     name: str

@@ -311,6 +311,17 @@ def test_a_session_that_does_not_open(
     assert ("note", "a", reason) in world.tell()
 
 
+def test_what_is_known_of_the_way_is_told_where_it_fails(
+    world: World, coordinator: Coordinator
+) -> None:
+    far = Node("far", "i-far", "test", details={"reach": "it has no public address"})
+    coordinator.run([far], "hostname")
+    world.workers[0].say(Lost("timed out", "Connection timed out", 255))
+    coordinator.pump()
+    reason = coordinator.links[far.id].reason
+    assert reason == "timed out: Connection timed out (it has no public address)"
+
+
 def test_a_session_that_is_lost(world: World, coordinator: Coordinator) -> None:
     (worker,) = ready(world, coordinator, A)
     run = coordinator.run([A], "sleep 600")
