@@ -15,6 +15,7 @@ VALUES, _MANY = 200, 1000
 _SINGLE = {
     "InvalidInstanceID.NotFound",
     "InvalidInstanceID.Malformed",
+    "InvalidID",
     "TagLimitExceeded",
     "IncorrectInstanceState",
     "IncorrectState",

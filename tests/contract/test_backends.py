@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
+from cloud import account, launch, serving
 
 from dust import ssh
 from dust.backend import Backend
+from dust.backends.ec2 import Ec2Backend
+from dust.backends.ec2client import Cloud
 from dust.backends.local import LocalBackend
 from dust.backends.ssh import SshBackend
 from dust.errors import BackendError
 from dust.node import Node
 
 #: The sources, and which of them can start and stop nodes.
-KINDS = {"local": True, "ssh_config": False, "inventory": False}
+KINDS = {"local": True, "ec2": True, "ssh_config": False, "inventory": False}
 # Facts that an inventory has no variables for; the configuration says them.
 _ONLY_CONFIGURED = ("IdentitiesOnly", "HostKeyAlias", "UserKnownHostsFile")
+
+
+# What stands between an instance's address, which is only moto's, and an sshd of this machine.
+RELAY = """
+import os, selectors, socket, sys
+there = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+selector = selectors.DefaultSelector()
+selector.register(0, selectors.EVENT_READ, there.sendall)
+selector.register(there, selectors.EVENT_READ, lambda data: os.write(1, data))
+while True:
+    for key, _ in selector.select():
+        data = os.read(key.fd, 65536)
+        if not data:
+            sys.exit()
+        key.data(data)
+"""
 
 
 def block(node: Node, keywords: Sequence[str]) -> str:
@@ -39,6 +63,8 @@ def made(kind: str, local: LocalBackend, directory: Path) -> Backend:
     """A source of this kind that has the nodes of `local`."""
     if kind == "local":
         return local
+    if kind == "ec2":
+        return instances(local, directory)
     nodes, config = local.nodes(), directory / "ssh config"
     if kind == "ssh_config":
         config.write_text("".join(block(node, list(node.ssh)) for node in nodes))
@@ -49,11 +75,29 @@ def made(kind: str, local: LocalBackend, directory: Path) -> Backend:
     return SshBackend.from_options(config, str(inventory))
 
 
+def instances(local: LocalBackend, directory: Path) -> Backend:
+    """Instances of moto's with the names of local nodes, whose sshd answers for them."""
+    urlopen(Request(f"{os.environ['AWS_ENDPOINT_URL']}/moto-api/reset", method="POST"))
+    backend = Ec2Backend(Cloud(region="us-east-1"))
+    backend.ssh_config = directory / "ssh config"
+    relay = directory / "relay.py"
+    relay.write_text(RELAY)
+    text = ""
+    for node in local.nodes():
+        launch(backend.cloud, node.name)
+        proxy = shlex.join([sys.executable, str(relay), node.ssh["HostName"], node.ssh["Port"]])
+        own = [f"{key} {node.ssh[key]}" for key in ("User", "IdentityFile", "IdentitiesOnly")]
+        text += "\n    ".join([f"Host {node.name}", f"ProxyCommand {proxy}", *own]) + "\n"
+    backend.ssh_config.write_text(text)
+    return backend
+
+
 def echoed(backend: Backend, node: Node, directory: Path) -> str:
     """What a real ssh to the node brings back from `echo`."""
     config = directory / "config"
     own = [backend.ssh_config] if backend.ssh_config else []
-    config.write_text(ssh.config(own, {**ssh.DEFAULTS, **backend.ssh_defaults}))
+    preferred = {**ssh.DEFAULTS, **backend.ssh_defaults, **node.ssh_defaults}
+    config.write_text(ssh.config(own, preferred))
     call = ssh.argv(node, config, "echo $((40 + 2))", tty=False)
     # Without a terminal a question fails instead of waiting.
     done = subprocess.run(
@@ -61,6 +105,17 @@ def echoed(backend: Backend, node: Node, directory: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with serving() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(autouse=True)
+def _account(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    account(monkeypatch, server, tmp_path)
 
 
 @pytest.fixture
@@ -111,7 +166,7 @@ def test_properties_are_complete_and_texts(backend: Backend) -> None:
         for mapping in properties, node.tags, node.ssh:
             assert all(type(part) is str for pair in mapping.items() for part in pair)
         assert (node.properties()["name"], node.properties()["id"]) == (node.name, node.id)
-        assert node.ip.startswith("127.")
+        assert ip_address(node.ip)
 
 
 def test_the_prompt_has_a_label_of_one_line(backend: Backend) -> None:
@@ -155,9 +210,11 @@ def test_tags_come_and_go(kind: str, local: LocalBackend, tmp_path: Path) -> Non
     assert [(each.id, each.state) for each in changes][0] == (first.id, "running")
     assert (changes[0].error, "nobody" in changes[1].error) == ("", True)
     tags = [dict(node.tags) for node in backend.nodes()]
-    assert tags == [{"env": "y", "note": "a=b: *\n\N{PILE OF POO}"}, dict(second.tags)]
+    given = {"env": "y", "note": "a=b: *\n\N{PILE OF POO}"}
+    assert tags == [{**first.tags, **given}, dict(second.tags)]
     backend.untag([first.id, second.id], ["note", "nothing"])
-    assert [dict(node.tags) for node in backend.nodes()] == [{"env": "y"}, dict(second.tags)]
+    tags = [dict(node.tags) for node in backend.nodes()]
+    assert tags == [{**first.tags, "env": "y"}, dict(second.tags)]
 
 
 @pytest.mark.parametrize("kind", [kind for kind, able in KINDS.items() if not able])
