@@ -8,9 +8,9 @@ from typing import Any
 
 from dust import config
 from dust.backends.ec2reach import Route
-from dust.backends.sshd import quoted
 from dust.node import Node
 from dust.screen import printable
+from dust.ssh import quoted
 
 #: The tag by which CloudFormation marks what belongs together.
 STACK = "aws:cloudformation:stack-name"

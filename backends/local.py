@@ -21,9 +21,10 @@ from dust.backend import Change, Follow, to_the_end
 from dust.backends import launch
 from dust.backends.localstore import Record, Store, now, write
 from dust.backends.processes import Anchor, Process, alive, end
-from dust.backends.sshd import Sshd, isolated_config, plain_config, quoted, user
+from dust.backends.sshd import Sshd, isolated_config, plain_config, user
 from dust.errors import BackendError
 from dust.node import Node
+from dust.ssh import quoted
 
 # A host name in Linux has at most 64 bytes, and a file name cannot begin with a dot unseen.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dust.errors import BackendError
+from dust.ssh import quoted
 
 _PLACES = "/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"
 _SFTP_PLACES = (
@@ -148,16 +149,6 @@ def _config(sshd: Sshd, address: str, port: int, directory: str, more: Iterable[
         # Since then a client that often goes away before it logs in is shut out for a while.
         lines.append("PerSourcePenalties no")
     return "".join(line + "\n" for line in [*lines, *more]) + _COMMON
-
-
-def quoted(word: str, tokens: bool = False) -> str:
-    """Return a word as ssh_config and sshd_config take it; raises `BackendError` if none can.
-
-    `tokens` says that the keyword gives `%h` and the like a meaning.
-    """
-    if re.search(r'["\\\x00-\x1f\x7f]|\$\{', word):
-        raise BackendError(f"ssh cannot take this path: {word!r}")
-    return f'"{word.replace("%", "%%") if tokens else word}"'
 
 
 def _path() -> str:

@@ -56,7 +56,7 @@ from typing import TYPE_CHECKING, Any
 
 from dust import __version__
 from dust.cli import backend, guarded, parse, settled
-from dust.errors import ConfigError, UsageError
+from dust.errors import DustError, UsageError
 
 if TYPE_CHECKING:
     from dust.cluster import Cluster
@@ -178,7 +178,7 @@ def _preferred(settings: Settings) -> dict[str, str]:
 
     try:
         kept = ssh.shared(config.folder("cm"), settings.persist)
-    except ConfigError:  # a home that cannot be written
+    except DustError:  # a home that cannot be written, or has an odd name
         kept = {}
     return {**ssh.ONE_SHOT, **kept}
 

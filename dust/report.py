@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -241,7 +240,9 @@ class Progress:
         """Show how far it is, if that is due; returns in how many seconds it next is."""
         now = time.monotonic()
         if now >= self._due:
-            width = shutil.get_terminal_size().columns - 1
+            from shutil import get_terminal_size  # most runs end before
+
+            width = get_terminal_size().columns - 1
             write(2, f"\r{self._text()[:width]}\x1b[K".encode())
             self._shown = True
             self._due = now + EVERY

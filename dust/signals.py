@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import socket
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
@@ -34,10 +34,10 @@ class Signals:
         self._before = -1
 
     def __enter__(self) -> Signals:
-        self._reading, self._writing = socket.socketpair()
-        self._reading.setblocking(False)
-        self._writing.setblocking(False)
-        self._before = signal.set_wakeup_fd(self._writing.fileno(), warn_on_full_buffer=False)
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        os.set_blocking(self._writing, False)
+        self._before = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         for number in self._numbers:
             if signal.getsignal(number) != signal.SIG_IGN:
                 self._handlers[number] = signal.signal(number, self._came)
@@ -52,18 +52,18 @@ class Signals:
         signal.set_wakeup_fd(self._before)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        self._reading.close()
-        self._writing.close()
+        os.close(self._reading)
+        os.close(self._writing)
 
     def fileno(self) -> int:
         """A descriptor that is readable once a signal came."""
-        return self._reading.fileno()
+        return self._reading
 
     def caught(self) -> list[int]:
         """The numbers of the signals that came since the last call, in their order."""
         numbers: list[int] = []
         with suppress(BlockingIOError):
-            while data := self._reading.recv(4096):
+            while data := os.read(self._reading, 4096):
                 numbers += data
         return numbers
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dust.errors import SessionError
+from dust.errors import BackendError, SessionError
 from dust.node import Node
 
 #: Preferred where nothing else is configured: a silent network is noticed within 20 s.
@@ -45,11 +45,11 @@ def shared(folder: Path, seconds: int) -> dict[str, str]:
 
     Their sockets are in the folder; nothing is kept where its path is too long for that.
     """
-    if not seconds or len(os.fsencode(folder)) > _LONGEST_FOLDER or '"' in str(folder):
+    if not seconds or len(os.fsencode(folder)) > _LONGEST_FOLDER:
         return {}
     return {
         "ControlMaster": "auto",
-        "ControlPath": '"' + str(folder).replace("%", "%%") + '/%C"',
+        "ControlPath": quoted(str(folder), tokens=True)[:-1] + '/%C"',
         "ControlPersist": str(seconds),
     }
 
@@ -100,6 +100,16 @@ def argv(
         facts += ["-o", f"{key}={value}"]
     mode = ["-T", "-s"] if subsystem else ["-tt"] if tty else ["-T"]
     return ["ssh", "-F", str(config), *mode, *_NEEDED, *options, *facts, "--", alias, command]
+
+
+def quoted(word: str, tokens: bool = False) -> str:
+    """Return a word as ssh_config and sshd_config take it; raises `BackendError` if none can.
+
+    `tokens` says that the keyword gives `%h` and the like a meaning.
+    """
+    if re.search(r'["\\\x00-\x1f\x7f]|\$\{', word):
+        raise BackendError(f"ssh cannot take this path: {word!r}")
+    return f'"{word.replace("%", "%%") if tokens else word}"'
 
 
 def _included(path: Path) -> str:
