@@ -1,11 +1,12 @@
 """Start real nodes on this machine and open dust on them: master, worker1, worker2, ...
 
 Usage:
-  bin/demo [N] [-c LINE]... [--keep]
+  bin/demo [<nodes>] [-c LINE]... [--keep]
   bin/demo --stop
   bin/demo --help
 
-N is the number of nodes, 3 if it is not given. They end with dust.
+<nodes> is how many, 3 if it is not given, or the file of a cluster's spec, whose nodes are then
+made on this machine. They end with dust.
 
 Options:
   -c LINE     Run this line instead of the prompt; several run in turn. The exit
@@ -35,7 +36,11 @@ from typing import TextIO
 from docopt import DocoptExit, docopt
 
 from dust.backends.local import LocalBackend
-from dust.errors import BackendError, DustError
+from dust.backends.localstacks import LocalStacks
+from dust.clusterspec import Group, Options, Spec
+from dust.errors import DustError
+from dust.nodeset import fold
+from dust.specfile import read
 
 ROOT = Path(__file__).resolve().parent.parent
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
@@ -55,9 +60,10 @@ def main(argv: list[str]) -> int:
             sep="\n",
         )
         return 2
-    number = options["N"] or "3"
-    if not (number.isascii() and number.isdecimal() and int(number)):
-        print(f"bin/demo: {number!r} is no number of nodes, such as 3", file=sys.stderr)
+    try:
+        spec = wanted(options["<nodes>"] or "3")
+    except DustError as error:
+        print(f"bin/demo: {error}", file=sys.stderr)
         return 2
     for each in ENDING:
         signal.signal(each, _end)
@@ -68,25 +74,36 @@ def main(argv: list[str]) -> int:
             print(f"Ended {ended or 'no'} node{plural}.")
             return 0
         sweep(kept=False)
-        return demo(int(number), options["-c"], options["--keep"])
+        return demo(spec, options["-c"], options["--keep"])
     except (DustError, OSError) as error:
         print(f"bin/demo: {error}", file=sys.stderr)
         return 1
 
 
-def demo(count: int, lines: list[str], keep: bool) -> int:
-    """Start `count` nodes, run dust on them and end them; return dust's exit status."""
-    names = ["master", *(f"worker{number}" for number in range(1, count))]
+def wanted(nodes: str) -> Spec:
+    """The cluster that is meant by a number of nodes or the file of a spec. Raises `DustError`."""
+    if nodes.isascii() and nodes.isdecimal() and int(nodes):
+        names = ["master", *(f"worker{number}" for number in range(1, int(nodes)))]
+        return Spec("demo", "local", "", (Group(tuple(names), "", Options()),))
+    if not (os.path.exists(nodes) or nodes.endswith((".yaml", ".yml"))):
+        raise DustError(f"{nodes!r} is no number of nodes, such as 3, and no file of a spec")
+    return read(Path(nodes))
+
+
+def demo(spec: Spec, lines: list[str], keep: bool) -> int:
+    """Start the nodes of a spec, run dust on them and end them; return dust's exit status."""
     with new_home() as home:
         try:
-            changes = LocalBackend(home / "local").create(names, cluster="demo")
-            if errors := [change.error for change in changes if change.error]:
-                raise BackendError("; ".join(errors))
+            stacks = LocalStacks(LocalBackend(home / "local"))
+            plan = stacks.plan(spec)
+            for remark in plan.remarks:
+                print(remark, file=sys.stderr)
+            stacks.create(plan, lambda stack: True)
             if keep:
                 (home / "keep").touch()
                 print(kept_notice(home), file=sys.stderr)
             elif not lines and sys.stdin.isatty():
-                print(f"Nodes on this machine: {', '.join(names)}. They end with dust (exit).")
+                print(f"Nodes on this machine: {fold(spec.names)}. They end with dust (exit).")
             return run_dust(home, lines)
         finally:
             for each in ENDING:

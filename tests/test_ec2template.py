@@ -7,7 +7,7 @@ from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 
 from dust.backends.ec2template import Image, template
-from dust.clusterspec import MOST_NODES, parse
+from dust.specfile import MOST_NODES, parse
 
 X86 = Image("ami-0123456789abcdef0", "/dev/xvda", "ec2-user")
 ARM = Image("ami-0fedcba9876543210", "/dev/sda1", "ubuntu")

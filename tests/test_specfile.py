@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from dust.clusterspec import MOST_NODES, Spec, parse, read
+from dust.clusterspec import Spec
 from dust.errors import ConfigError
+from dust.specfile import MOST_NODES, parse, read
 
 FILE = Path("slurm1.yaml")
 
