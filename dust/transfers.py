@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from dust import archive, messages, wildcards
 from dust.errors import SessionError, UsageError
+from dust.filenames import safe_name
 from dust.lines import unquote
 from dust.node import Node
 
@@ -46,14 +47,8 @@ def remote_pattern(pattern: str) -> str:
 
 
 def folders(nodes: Sequence[Node], directory: str, label: Callable[[Node], str]) -> dict[str, str]:
-    """The directory of each node here, by its id. Raises `UsageError` if it cannot be."""
-    found: dict[str, str] = {}
-    for node in nodes:
-        name = label(node)
-        if name in ("", ".", "..") or "/" in name or "\0" in name:
-            raise UsageError(f"{name!r}: no directory can have the name of this node")
-        found[node.id] = _octets(os.path.join(directory, name))
-    return found
+    """The directory of each node here, by its id: its name, as far as a file can have it."""
+    return {node.id: _octets(os.path.join(directory, safe_name(label(node)))) for node in nodes}
 
 
 def order(

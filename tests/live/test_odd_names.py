@@ -88,3 +88,19 @@ def test_each_is_found_by_a_filter_and_by_its_number(home: Path) -> None:
     assert typed(home, "@name='a=b:c*' echo 1", "@2 echo 2", "@id=i-*1 echo 3") == (
         "[a=b:c*] 1\n[a=b:c*] 2\n[a=b:c*] 3\n"
     )
+
+
+def test_each_has_a_folder_of_its_own(home: Path) -> None:
+    typed(home, "@name=my* echo text > odd-file", "get * odd-file got/")
+    folders = list((home / "got").iterdir())
+    assert len(folders) == len(NAMES) + 2
+    assert all((folder / "odd-file").read_text() == "text\n" for folder in folders)
+
+
+def test_each_can_be_assigned_and_renamed(home: Path) -> None:
+    typed(home, "assign name='my node',name='-rf' odd --names web[1-2]")
+    try:
+        said = typed(home, "@odd echo {name}")
+        assert sorted(said.splitlines()) == ["[web1] web1", "[web2] web2"]
+    finally:
+        (home / "clusters" / "odd.yaml").unlink()
