@@ -83,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: dict[str, Any]) -> int:
+    from dust.asker import asker
     from dust.calls import Calls
     from dust.cluster import Cluster
     from dust.oneshot import OneShots
@@ -113,6 +114,7 @@ def _run(options: dict[str, Any]) -> int:
         run,
         argv,
         feed=_feed(options),
+        asker=asker(),
         fanout=settings.fanout,
         timeout=timeout,
         patience=settings.connect_timeout,

@@ -12,14 +12,18 @@ import heapq
 import os
 import selectors
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from dust import reasons
+from dust.asker import Asker
+from dust.askpass import LONGEST_PATH, Askpass
 from dust.errors import DustError
 from dust.feed import Feed
 from dust.limits import backoff, raise_open_files
@@ -49,6 +53,9 @@ class Outlet(Protocol):
 
         Returns in how many seconds to come again, at most.
         """
+
+    def erase(self) -> None:
+        """Somebody else writes to the terminal."""
 
     def close(self, *, failed: bool) -> None:
         """All is over, or Dust itself `failed`."""
@@ -85,7 +92,7 @@ class OneShots:
         argv: Callable[[Node, str], list[str]],
         *,
         feed: Feed | None = None,
-        environment: Mapping[str, str] | None = None,
+        asker: Asker | None = None,
         fanout: int = 32,
         timeout: float | None = None,
         patience: float = 15.0,
@@ -95,14 +102,16 @@ class OneShots:
         self.run = run
         self._stopped = False
         self._feed = feed
-        self._environment = os.environ if environment is None else environment
+        self._asker = asker
+        self._askpass: Askpass | None = None
+        self._environment: Mapping[str, str] = os.environ
         self._fanout = fanout
         self._timeout = timeout
         self._patience = patience
         self._retries = retries
         self._fail_fast = fail_fast
         self._selector = selectors.DefaultSelector()
-        self._folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"dust-{os.urandom(8).hex()}")
+        self._folder = _folder()
         self._wanted = deque(
             Shot(result, argv(result.node, log), log)
             for at, result in enumerate(run.results.values())
@@ -127,6 +136,8 @@ class OneShots:
             self._selector.register(self._signals, selectors.EVENT_READ)
             self._begin()
             try:
+                if self._asker:
+                    self._answer_questions(self._asker)
                 self._launch()
                 self._outlet = outlet()
                 try:
@@ -181,6 +192,8 @@ class OneShots:
             os.killpg(self._group, signal.SIGKILL)
         with suppress(ChildProcessError):
             os.waitpid(self._group, 0)
+        if self._askpass:
+            self._askpass.close()
         os.close(self._null)
         os.close(self._lifeline)
         self._selector.close()
@@ -197,6 +210,8 @@ class OneShots:
                 self._signalled()
             elif key.fileobj is self._feed:
                 self._take()
+            elif key.fileobj is self._askpass:
+                self._askpass.serve()
             elif key.fd == key.data.stdin:
                 self._give(key.data)
             elif key.fd in key.data.outputs:
@@ -221,7 +236,25 @@ class OneShots:
                 raise Signalled(number)
         self._reap()
 
+    def _ask(self, asker: Asker, text: str, secret: bool) -> str | None:
+        """Ask the user; no command's time runs meanwhile."""
+        self._outlet.erase()
+        begun = time.monotonic()
+        answer = asker.ask(text, secret, lambda: bool(self._signals.ending))
+        spent = time.monotonic() - begun
+        self._limits = deque((at + spent, pid, shot) for at, pid, shot in self._limits)
+        return answer
+
     # --- starting
+
+    def _answer_questions(self, asker: Asker) -> None:
+        self._askpass = Askpass(self._folder, partial(self._ask, asker), self._tell)
+        self._environment = self._askpass.environment()
+        self._selector.register(self._askpass, selectors.EVENT_READ)
+
+    def _tell(self, text: str) -> None:
+        self._outlet.erase()
+        print(text, file=sys.stderr)
 
     def _launch(self) -> None:
         while self._wanted and not self._stopped and len(self._running) < self._fanout:
@@ -426,3 +459,11 @@ class OneShots:
         self._outlet.ended(shot.result)
         if self._fail_fast and not shot.result.ok:
             self._stopped = True
+
+
+def _folder() -> str:
+    """The path of a new folder for this run, in which a socket has room."""
+    name = f"dust-{os.urandom(8).hex()}"
+    folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), name)
+    longest = os.path.join(folder, "askpass")
+    return folder if len(os.fsencode(longest)) <= LONGEST_PATH else os.path.join("/tmp", name)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dust import asking
 from dust.coordinator import Coordinator
 from dust.link import CONNECTING, Link
 from dust.nodeset import fold
-
-_HOST = re.compile(r"@\S+?'s password")
-_FINGERPRINT = re.compile(r"\S+ key fingerprint is \S+")
 
 
 @dataclass
@@ -44,7 +41,7 @@ class Questions:
 
     def add(self, link: Link, text: str, secret: bool, sessions: Coordinator) -> None:
         """A session asks. What was answered before is answered again, unless to that session."""
-        key = _key(text)
+        key = asking.same(text)
         if key in self._answers:
             answer, given = self._answers[key]
             if link not in given:
@@ -68,10 +65,3 @@ class Questions:
     def forget(self) -> None:
         """Every session is through: keep no answer."""
         self._answers.clear()
-
-
-def _key(text: str) -> str:
-    """What makes two questions the same: all but the name of the node."""
-    if fingerprint := _FINGERPRINT.search(text):
-        return fingerprint[0]
-    return _HOST.sub("@*'s password", text)

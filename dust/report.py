@@ -287,7 +287,7 @@ class Report:
     def flush(self, stop: Callable[[], bool]) -> float | None:
         """Write what was gathered, or some until `stop`; returns in how many seconds to go on."""
         if any(stream.gathered for stream in self._streams):
-            self._erase()
+            self.erase()
             for stream in self._streams:
                 stream.flush(stop)
         if self._progress is None:
@@ -298,7 +298,7 @@ class Report:
         """The run is over: unless Dust failed, show what is left and why nodes failed."""
         if not failed:
             self.flush(lambda: False)
-        self._erase()
+        self.erase()
         if failed:
             return
         results = self._run.results.values()
@@ -314,7 +314,7 @@ class Report:
         if self._run.status and not self._quiet:
             self._printer.tell(self._run.summary())
 
-    def _erase(self) -> None:
+    def erase(self) -> None:
         """Leave nothing of the progress on the terminal."""
         if self._progress is not None:
             self._progress.erase()
