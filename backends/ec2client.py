@@ -27,6 +27,8 @@ _UNKNOWN = {
 _FORBIDDEN = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
 _THROTTLED = {"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequests"}
 _SIGN_IN_AGAIN = {"TokenRetrievalError", "UnauthorizedSSOTokenError", "SSOTokenLoadError"}
+#: Tries to reach an endpoint that does not answer at all.
+_TRIES = 3
 
 
 class CloudError(BackendError):
@@ -105,7 +107,9 @@ class Cloud:
         # Ctrl-C must not wait a minute for a network that is silent.
         config = Config(retries=retries, connect_timeout=10, read_timeout=60)
         try:
-            return self._begun().client(service, config=config)
+            client = self._begun().client(service, config=config)
+            client.meta.events.register_first("needs-retry", _give_up)
+            return client
         except ValueError as error:  # an endpoint that is no address
             raise CloudError(f"AWS: {error}") from error
 
@@ -181,6 +185,16 @@ class Cloud:
             return f" in {self.region}; is the network up?"
         close = get_close_matches(self.region, known, 1)
         return f": no region {self.region}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _give_up(caught_exception: object = None, attempts: int = 0, **_: object) -> None:
+    """End the tries where there is no network: ten of them, for throttling, take a minute."""
+    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
+
+    if attempts >= _TRIES and isinstance(
+        caught_exception, (EndpointConnectionError, ConnectTimeoutError)
+    ):
+        raise caught_exception
 
 
 def configured_region(profile: str) -> str:

@@ -37,7 +37,8 @@ _PATIENCE, _TRIES = 900.0, 5
 def described(cloud: Cloud, filters: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
     """What DescribeInstances has of the instances that pass these filters. Raises `CloudError`."""
     given = [{"Name": key, "Values": list(values)} for key, values in filters.items()]
-    for page in cloud.pages("ec2", "describe_instances", Filters=given):
+    paging = {"PageSize": _MANY}
+    for page in cloud.pages("ec2", "describe_instances", Filters=given, PaginationConfig=paging):
         for reservation in page["Reservations"]:
             yield from reservation["Instances"]
 

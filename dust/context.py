@@ -50,6 +50,7 @@ class Context:
         self.cluster = Cluster(backend, Groups())
         self.cluster.state_of = self._state_of
         self.cluster.ask = self._asked
+        self.cluster.begun = lambda: self._ahead is not None
         self.cluster.warn = lambda text: self.printer.error(text)
         if settings.use:
             self.cluster.working_set = settings.use

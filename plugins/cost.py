@@ -102,6 +102,9 @@ def _dollars(amount: float | None, digits: int) -> str:
 def _sum_up(dust: Dust, costs: Sequence[_Cost]) -> None:
     hourly = [each.hourly for each in costs if each.hourly is not None]
     since = sum(each.since for each in costs if each.since is not None)
+    if not hourly:
+        dust.error("cost: no price is known")
+        return
     which = f"{len(hourly)} of {len(costs)} nodes" if len(hourly) < len(costs) else "all"
     dust.print(f"{which}: ${sum(hourly):.4f} an hour, ${since:.2f} since they were launched")
     if len(hourly) < len(costs):

@@ -16,7 +16,7 @@ from dust.screen import printable
 _COLUMNS = ("Name", "Instance", "State", "ID", "ext_IP", "int_IP")
 _HINTS = {
     "local": "`bin/demo N` starts N of them on this machine.",
-    "ec2": "Another region is `--region NAME`, another account `--profile NAME`.",
+    "ec2": "`use REGION` takes another region, `dust --profile NAME` another account.",
     "ssh": "Hosts are taken from ~/.ssh/config, or from files: `dust -F FILE`, `dust -i FILE`.",
 }
 

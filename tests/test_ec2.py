@@ -261,12 +261,27 @@ def test_what_is_missing_is_named(aws: None, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_no_network_is_said(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    slept: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time.sleep", slept.append)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(BackendError, match="cannot reach AWS in us-east-1; is the network up?"):
         Ec2Backend(Cloud(region="us-east-1")).nodes()
+    assert len(slept) == 2  # and not nine, which take a minute
     with pytest.raises(BackendError, match="no region us-east-1x; did you mean us-east-1?"):
         Ec2Backend(Cloud(region="us-east-1x")).nodes()
+
+
+def test_what_is_not_aws_is_said(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = Ec2Backend(Cloud(region="us-east-1"))
+    page = refused("x")
+    page.raw.stream = lambda: iter([b"<!doctype html><p>Please log in"])
+    inject(backend, "DescribeInstances", page)
+    page.status_code = 200
+    with pytest.raises(BackendError, match="something else answered; is a proxy in between?"):
+        backend.nodes()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "no address")
+    with pytest.raises(BackendError, match="Invalid endpoint: no address"):
+        Ec2Backend(Cloud(region="us-east-1")).nodes()
 
 
 def test_the_region_of_the_profile(aws: None, tmp_path: Path) -> None:
