@@ -27,7 +27,7 @@ def cluster(
     file: str = "",
     cluster: str = "",
 ) -> None:
-    """Make a cluster from a spec, follow it, list what there is, remove it.
+    """Make a cluster from a spec, follow it, list all, remove it.
 
     A spec is a file in YAML:
 
