@@ -61,6 +61,10 @@ class Ec2Backend:
         """The same account in another region."""
         return Ec2Backend(Cloud(self.cloud.profile, region))
 
+    def check(self, verb: str, ids: Sequence[str]) -> None:
+        """Ask EC2 whether it would take the call."""
+        self._power.check(f"{verb}_instances", ids)
+
     def start(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Start these instances and wait until they run, or say why one does not."""
         ec2kept.drop(self._file())  # whatever becomes of this, the listing is out of date

@@ -59,6 +59,18 @@ class Power:
         self._cloud = cloud
         self._sleep = sleep
 
+    def check(self, operation: str, ids: Sequence[str]) -> None:
+        """Make the call as a trial, which changes nothing; raises `CloudError` where it may not be.
+
+        What only single instances stand against is not told: EC2 looks at the permission first.
+        """
+        for some in chunks(ids, _MANY):
+            try:
+                self._cloud.call("ec2", operation, InstanceIds=some, DryRun=True)
+            except CloudError as error:
+                if error.code != "DryRunOperation" and error.code not in _SINGLE:
+                    raise
+
     def change(self, operation: str, ids: Sequence[str], follow: Follow) -> list[Change]:
         """Such as `stop_instances`: asked for all, and followed as long as `follow` says so."""
         errors = self._all_asked(operation, ids, "InstanceIds")

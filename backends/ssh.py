@@ -69,6 +69,10 @@ class SshBackend:
         """Raise `BackendError`: hosts of a file are wherever they are."""
         raise BackendError("these are hosts of a file, which has no regions")
 
+    def check(self, verb: str, ids: Sequence[str]) -> None:
+        """Raise `BackendError`: a file has no power over its hosts."""
+        self._refuse("changed")
+
     def start(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Raise `BackendError`: a file has no power over its hosts."""
         self._refuse("started")

@@ -72,6 +72,13 @@ class Backend(Protocol):
         """The same source in another region, asked nothing yet."""
         ...
 
+    def check(self, verb: str, ids: Sequence[str]) -> None:
+        """Raise `BackendError` where these nodes may not be changed at all; changes nothing.
+
+        `verb` is `start`, `stop`, `reboot` or `terminate`.
+        """
+        ...
+
     def start(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Start these nodes and wait until their end state is known, or `follow` says no."""
         ...

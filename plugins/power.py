@@ -121,6 +121,8 @@ def _act(dust: Dust, verb: str, target: str, yes: bool, dry_run: bool, wait: boo
         return
     what = _what(dust, verb, target, nodes)
     if dry_run:
+        ids = [node.id for node in nodes]
+        dust.aside(lambda: dust.backend.check(verb, ids))
         dust.print(f"would {what}")
     elif yes or dust.ask(f"{what}?", _word(dust, selected)):
         _carry_out(dust, verb, nodes, wait)

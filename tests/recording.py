@@ -13,6 +13,7 @@ from dust.backend import Change, Follow, to_the_end
 from dust.cluster import Cluster
 from dust.command import Command, Copied, Result
 from dust.config import Settings
+from dust.errors import BackendError
 from dust.link import DOWN, LIVE, Link
 from dust.node import Node
 from dust.registry import Registry
@@ -49,6 +50,7 @@ class FakeBackend:
         self.there = list(nodes)
         self.calls: list[tuple[str, ...]] = []
         self.broken: dict[str, str] = {}
+        self.waited = True
 
     def nodes(self) -> list[Node]:
         self.calls.append(("nodes",))
@@ -65,17 +67,21 @@ class FakeBackend:
         there.region, there.label = region, f"fake {region}"
         return there
 
+    def check(self, verb: str, ids: Sequence[str]) -> None:
+        if broken := [self.broken[id] for id in ids if id in self.broken]:
+            raise BackendError(broken[0])
+
     def start(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
-        return self._change("start", ids)
+        return self._change("start", ids, follow)
 
     def stop(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
-        return self._change("stop", ids)
+        return self._change("stop", ids, follow)
 
     def reboot(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
-        return self._change("reboot", ids)
+        return self._change("reboot", ids, follow)
 
     def terminate(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
-        return self._change("terminate", ids)
+        return self._change("terminate", ids, follow)
 
     def tag(self, ids: Sequence[str], tags: Mapping[str, str]) -> list[Change]:
         self.there = [replace(n, tags={**n.tags, **tags}) if n.id in ids else n for n in self.there]
@@ -87,8 +93,9 @@ class FakeBackend:
             self.there[self.there.index(node)] = replace(node, tags=left)
         return [Change(id, "running", self.broken.get(id, "")) for id in ids]
 
-    def _change(self, verb: str, ids: Sequence[str]) -> list[Change]:
+    def _change(self, verb: str, ids: Sequence[str], follow: Follow) -> list[Change]:
         self.calls.append((verb, *ids))
+        self.waited = follow(dict.fromkeys(ids, "between"))
         done = {id for id in ids if id not in self.broken}
         self.there = [replace(n, state=END[verb]) if n.id in done else n for n in self.there]
         if verb == "terminate":
@@ -152,6 +159,7 @@ class Recorder:
         self.answer = True
         self.typed: list[str] = []
         self.left: int | None = None
+        self.progress = ""
         self.said: list[str] = []
         self.errors: list[str] = []
         self.asked: list[str] = []
@@ -190,7 +198,9 @@ class Recorder:
         return [Copied(node, "ok", files=1) for node in self.running(target)]
 
     def aside(self, work: Callable[[], T], progress: Callable[[], str] = str) -> T:
-        return work()
+        result = work()
+        self.progress = progress()
+        return result
 
     def print(self, text: str = "") -> None:
         self.said.append(text)

@@ -185,6 +185,15 @@ def test_a_call_that_fails_for_all_is_one_error(backend: Ec2Backend) -> None:
         backend.stop(ids)
 
 
+def test_a_trial_changes_nothing_and_tells_what_is_not_allowed(backend: Ec2Backend) -> None:
+    ids = launch(backend, "a")
+    backend.check("stop", ids)
+    assert by_name(backend)["a"].running
+    inject(backend, "TerminateInstances", refused("UnauthorizedOperation", status=403))
+    with pytest.raises(CloudError, match="not allowed: TerminateInstances"):
+        backend.check("terminate", ids)
+
+
 def test_following_ends_when_nobody_waits(backend: Ec2Backend) -> None:
     ids = launch(backend, "a", "b")
     seen: list[dict[str, str]] = []

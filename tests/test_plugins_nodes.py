@@ -1,11 +1,12 @@
 """The commands show, refresh, use, start, stop and terminate, typed as a person types them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from recording import LONE, MASTER, NODES, WORKER1, WORKER2, FakeBackend, Recorder, node
 
-from dust.errors import TargetError, UsageError
+from dust.errors import BackendError, Interrupted, TargetError, UsageError
 
 
 @pytest.fixture
@@ -281,3 +282,31 @@ def test_who_fails_for_one_reason_is_told_in_one_line(dust: Recorder) -> None:
     dust.backend.broken = {"i-worker1": "no capacity", "i-master": "no capacity"}
     dust.type("stop", "-y", "*")
     assert dust.errors == ["master,worker1: no capacity"]
+
+
+def test_a_dry_run_says_what_is_not_allowed(dust: Recorder) -> None:
+    dust.backend.broken = {"i-worker1": "not allowed"}
+    with pytest.raises(BackendError, match="not allowed"):
+        dust.type("stop", "--dry-run", "worker*")
+
+
+def test_far_nodes_are_followed_unless_nobody_waits(dust: Recorder) -> None:
+    dust.backend.region = "mars-east-1"
+    dust.type("stop", "-y", "slurm1")
+    assert dust.backend.waited
+    assert dust.progress.startswith("stop: 2 between, ")
+    dust.type("start", "-y", "--no-wait", "slurm1")
+    assert not dust.backend.waited
+
+
+def test_ctrl_c_ends_following_and_says_so(dust: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    dust.backend.region = "mars-east-1"
+
+    def aside(work: Callable[[], object], progress: Callable[[], str] = str) -> object:
+        work()
+        raise Interrupted
+
+    monkeypatch.setattr(dust, "aside", aside)
+    with pytest.raises(Interrupted):
+        dust.type("stop", "-y", "slurm1")
+    assert dust.errors == ["stop: no longer followed; `refresh` tells what became of the nodes"]

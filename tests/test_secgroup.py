@@ -116,6 +116,24 @@ def test_what_cannot_be_is_said(line: str, said: str, typed: Typed) -> None:
     assert err.count("\n") == 1
 
 
+def test_what_the_readme_prints(cloud: Cloud, typed: Typed) -> None:
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+    block = readme.partition("## EC2")[2].split("```")[1]
+    lines = [line.partition("  #")[0].strip() for line in block.strip().splitlines()]
+    lines.remove("cost")  # moto has no prices
+    out, err = typed(*(line.replace("worker*", "web*") for line in lines))
+    assert err == ""
+    for said in (
+        "web[1-2]: has owner=data team",
+        "data: 2 nodes, web[1-2]",
+        "would stop 2 nodes of data in ec2 us-east-1: web[1-2]",
+        f"8080/tcp is open to {OWN}",
+        "there are no log groups in ec2 us-east-1",
+        "0 nodes in ec2 eu-west-1",
+    ):
+        assert said in out
+
+
 def test_other_sources_have_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
