@@ -115,11 +115,32 @@ class Cloud:
 
     def _begun(self) -> Any:
         import boto3
+        import botocore.session
 
         if self._session is None:
+            core = botocore.session.Session(profile=self.profile or None)
+            self._share_roles(core)
             make: Callable[..., Any] = boto3.session.Session
-            self._session = make(profile_name=self.profile or None, region_name=self.region or None)
+            self._session = make(botocore_session=core, region_name=self.region or None)
         return self._session
+
+    def _share_roles(self, core: Any) -> None:
+        """Use the roles that the aws command has taken on, and never ask for a code.
+
+        The question would come from a thread, in the midst of what is being typed.
+        """
+        from botocore.utils import JSONFileCache
+
+        def ask(question: str) -> str:
+            of = f" --profile {self.profile}" if self.profile else ""
+            raise CloudError(
+                f"the role{self._of_profile()} wants a code ({question.strip(' :')}): run "
+                f"`aws sts get-caller-identity{of}`, and dust uses what that keeps"
+            )
+
+        roles = core.get_component("credential_provider").get_provider("assume-role")
+        roles.cache = JSONFileCache(os.path.expanduser("~/.aws/cli/cache"))
+        roles._prompter = ask
 
     def _refused(self, error: Any) -> CloudError:
         code = str(error.response.get("Error", {}).get("Code", ""))
@@ -146,7 +167,9 @@ class Cloud:
 
     def _unreached(self, error: Exception) -> str:
         kind = type(error).__name__
-        if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
+        if kind == "CredentialRetrievalError":
+            return f"no AWS credentials{self._of_profile()}: {' '.join(str(error).split())}"
+        if kind in ("NoCredentialsError", "PartialCredentialsError"):
             return (
                 f"no AWS credentials{self._of_profile()} were found: run `aws configure`, or set "
                 "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

@@ -280,6 +280,34 @@ def test_no_network_is_said(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
         Ec2Backend(Cloud(region="us-east-1x")).nodes()
 
 
+def test_roles_are_shared_with_the_aws_command_and_no_code_is_asked(
+    aws: None, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY":
+        monkeypatch.delenv(name)
+    keys = "aws_access_key_id = a\naws_secret_access_key = b\n"
+    role = "role_arn = arn:aws:iam::123456789012:role/admin\nsource_profile = default\n"
+    serial = "mfa_serial = arn:aws:iam::123456789012:mfa/me\n"
+    text = f"[default]\n{keys}[profile role]\n{role}[profile code]\n{role}{serial}"
+    (tmp_path / "aws.conf").write_text(text)
+    assert Ec2Backend(Cloud("role", "us-east-1")).nodes() == []
+    assert len(list((tmp_path / ".aws/cli/cache").iterdir())) == 1
+    with pytest.raises(BackendError, match="run `aws sts get-caller-identity --profile code`"):
+        Ec2Backend(Cloud("code", "us-east-1")).nodes()
+
+
+def test_a_program_for_credentials_that_fails_is_told(
+    aws: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY":
+        monkeypatch.delenv(name)
+    program = "[default]\ncredential_process = sh -c 'echo vault is sealed >&2; exit 3'\n"
+    (tmp_path / "aws.conf").write_text(program)
+    with pytest.raises(BackendError, match="no AWS credentials: .* vault is sealed"):
+        Ec2Backend(Cloud(region="us-east-1")).nodes()
+
+
 def test_what_is_not_aws_is_said(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = Ec2Backend(Cloud(region="us-east-1"))
     page = refused("x")
