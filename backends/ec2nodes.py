@@ -8,12 +8,15 @@ from typing import Any
 
 from dust import config
 from dust.backends.ec2reach import Route
+from dust.clusterfile import check_login
 from dust.node import Node
 from dust.screen import printable
 from dust.ssh import quoted
 
 #: The tag by which CloudFormation marks what belongs together.
 STACK = "aws:cloudformation:stack-name"
+#: The tag that says who logs in.
+LOGIN = "dust:username"
 #: The login that an image of some name has, the first that matches.
 _LOGINS = (
     (r"ubuntu", "ubuntu"),
@@ -44,6 +47,14 @@ def login_of(image: str) -> str:
     return next(found, "")
 
 
+def _chosen_login(tags: Mapping[str, str]) -> str:
+    """The login that the cluster's spec says, by the tag that its nodes have; "" if none does."""
+    try:
+        return check_login(tags.get(LOGIN, ""))
+    except ValueError:  # anybody who may set tags may write anything there
+        return ""
+
+
 def as_node(item: Mapping[str, Any], image: str, route: Route) -> Node:
     """An item of DescribeInstances as a node; `image` is the name of its image."""
     tags = {str(tag["Key"]): str(tag["Value"]) for tag in item.get("Tags", ())}
@@ -57,7 +68,7 @@ def as_node(item: Mapping[str, Any], image: str, route: Route) -> Node:
         details["launch_time"] = item["LaunchTime"].strftime("%Y-%m-%dT%H:%M:%SZ")
     if image:
         details["image_name"] = image
-    if user := login_of(image):
+    if user := _chosen_login(tags) or login_of(image):
         details["username"] = user
     if route.note:
         details["reach"] = route.note

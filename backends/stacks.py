@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dust.backend import Backend
+from dust.backends.ec2 import Ec2Backend
 from dust.backends.local import LocalBackend
 from dust.errors import BackendError
 from dust.stack import Stacks
@@ -14,4 +15,8 @@ def stacks_of(backend: Backend) -> Stacks:
         from dust.backends.localstacks import LocalStacks  # only what is used
 
         return LocalStacks(backend)
-    raise BackendError(f"{backend.label} makes no clusters: `--backend local` does")
+    if isinstance(backend, Ec2Backend):
+        from dust.backends.ec2stacks import Ec2Stacks
+
+        return Ec2Stacks(backend.cloud, backend.label)
+    raise BackendError(f"{backend.label} makes no clusters: `--backend ec2` and `local` do")

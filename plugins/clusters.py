@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dust.command import Dust, UsageError, command
 from dust.errors import Interrupted
+from dust.nodeset import fold
 
 if TYPE_CHECKING:
+    from dust.backend import Backend
     from dust.clusterspec import Spec
-    from dust.stack import Follow, Stack, Stacks
+    from dust.stack import Follow, Stack
+
+#: Seconds for which nodes may boot until ssh answers, and between two tries.
+PATIENCE, PAUSE = 300.0, 5.0
 
 
 @command
 def cluster(
     dust: Dust,
+    new: bool = False,
     create: bool = False,
     status: bool = False,
     list: bool = False,
@@ -29,29 +36,39 @@ def cluster(
 ) -> None:
     """Make a cluster from a spec, follow it, list all, remove it.
 
-    A spec is a file in YAML:
+    A spec is a file in YAML, which `cluster new` asks for and writes:
 
-      cloud:   {provider: local}
-      cluster: {name: demo1}
+      cloud:   {provider: ec2, region: us-east-1}    # region: closest measures and picks
+      cluster: {name: slurm1, use_placement_group: yes, spot: yes, max_price: 0.05}
       nodes:
-      - {nodename: master}
-      - {nodename: worker, count: 4}
+      - {nodename: master, instance_type: c7i.large, spot: no}
+      - {nodename: worker, instance_type: c7i.xlarge, count: 4}
 
-    Usage: cluster create [-y] [--no-wait] <file>
+    Also for the cluster or a group of nodes: image (ubuntu, amazon-linux, a name or an id),
+    username, key, volume (GiB), user_data, tags, subnet_id; for the cluster vpc_id, create_vpc,
+    allow_ssh_from. With `provider: local` the nodes are made on this machine.
+
+    On EC2 it is one CloudFormation stack, made whole or rolled back. A cluster that names no key
+    gets one of its own, in keys/ of Dust's folder. `delete` removes all that `create` made.
+
+    Usage: cluster new [<file>]
+           cluster create [-y] [--no-wait] <file>
            cluster status [--no-wait] [<cluster>]
            cluster list
            cluster delete [-y] [--no-wait] <cluster>
 
     Options:
       -y         do not ask
-      --no-wait  do not follow it until it is there, or gone
+      --no-wait  do not follow it until it is there and ssh answers, or gone
 
     Examples:
       cluster create slurm1.yaml
       cluster status slurm1
       cluster delete slurm1
     """
-    if create:
+    if new:
+        _new(dust, file)
+    elif create:
         _create(dust, Path(file).expanduser(), y, not no_wait)
     elif status:
         _status(dust, cluster or _in_use(dust), not no_wait)
@@ -75,8 +92,13 @@ class _Following:
         return self.wait
 
     def progress(self) -> str:
-        """How far it is by now."""
-        return f"{self._doing} ... {time.monotonic() - self._begun:.0f} s"
+        """How far it is by now: how many parts are there, and which are on their way."""
+        parts = self._stack.parts if self._stack else ()
+        under_way = [part.name for part in parts if part.state.endswith("in progress")]
+        there = sum(part.state == "create complete" for part in parts)
+        told = [f"{self._doing}: {there} parts" if parts else f"{self._doing} ..."]
+        told += [f"now {fold(under_way)}"] if under_way else []
+        return ", ".join([*told, f"{time.monotonic() - self._begun:.0f} s"])
 
 
 def _followed(
@@ -95,10 +117,12 @@ def _followed(
 
 
 def _create(dust: Dust, path: Path, yes: bool, wait: bool) -> None:
+    from dust.backends.stacks import stacks_of
     from dust.specfile import read  # only what is used
 
     spec = read(path)
-    stacks = _stacks(dust, spec)
+    backend = _where(dust, spec)
+    stacks = stacks_of(backend)
     plan = dust.aside(lambda: stacks.plan(spec), lambda: f"checking {spec.name} ...")
     dust.table(plan.rows, headers=plan.headers)
     for remark in plan.remarks:
@@ -108,20 +132,90 @@ def _create(dust: Dust, path: Path, yes: bool, wait: bool) -> None:
     if not yes and not dust.ask(f"make the cluster {spec.name}, {nodes}, in {stacks.label}?"):
         dust.error("cluster: nothing was made")
         return
-    stack = _followed(dust, "making", spec.name, wait, lambda follow: stacks.create(plan, follow))
-    dust.cluster.update()
+    stack = _followed(dust, "making", spec.name, wait, lambda f: stacks.create(plan, f))
+    if backend is dust.backend:
+        dust.cluster.update()
     _report(dust, stack)
+    if backend is not dust.backend:
+        dust.print(f"`use {backend.region}` shows its nodes")
+    elif wait and backend.region and not (stack.gone or stack.failed):
+        _wait_for_ssh(dust, spec.name)
 
 
-def _stacks(dust: Dust, spec: Spec) -> Stacks:
-    from dust.backends.stacks import stacks_of
-
+def _where(dust: Dust, spec: Spec) -> Backend:
+    """The backend that a spec is for: this one, or the same in another region."""
     if spec.provider != dust.backend.name:
         raise UsageError(
             f"cluster: the spec is for {spec.provider}, and this is {dust.backend.label}: "
             f"start `dust --backend {spec.provider}` for it"
         )
-    return stacks_of(dust.backend)
+    region = spec.region if dust.backend.region else ""
+    if region == "closest":
+        region = _closest(dust)
+    if region in ("", dust.backend.region):
+        return dust.backend
+    if region not in (known := dust.aside(dust.backend.regions)):
+        close = get_close_matches(region, known, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UsageError(f"cluster: no region {region}{hint}")
+    return dust.backend.elsewhere(region)
+
+
+def _closest(dust: Dust) -> str:
+    from dust.backends.ec2 import cloud_of
+    from dust.backends.ec2closest import closest
+
+    cloud = cloud_of(dust.backend, "regions")
+    region = dust.aside(lambda: closest(cloud), lambda: "measuring which region is closest ...")
+    dust.print(f"closest region: {region}")
+    return region
+
+
+def _wait_for_ssh(dust: Dust, name: str) -> None:
+    """Open a session on each node, again and again while they boot."""
+    before, dust.cluster.working_set = dust.cluster.working_set, ""
+    begun = time.monotonic()
+    try:
+        while late := [r for r in dust.run(f"cluster={name}", ":") if r.status is None]:
+            if time.monotonic() - begun > PATIENCE:
+                break
+            dust.aside(lambda: time.sleep(PAUSE), lambda: f"{name}: waiting for ssh ...")
+    finally:
+        dust.cluster.working_set = before
+    for result in late:
+        dust.error(f"{dust.cluster.label(result.node)}: ssh does not answer: {result.error}")
+    if not late:
+        dust.print(f"{name}: ssh answers on all nodes")
+
+
+def _new(dust: Dust, file: str) -> None:
+    from dust.config import write_whole
+    from dust.specfile import parse
+
+    name = _asked(dust, "Name of the cluster", "cluster1")
+    cloud, kind = f"provider: {dust.backend.name}", ""
+    if dust.backend.region:
+        cloud += f", region: {_asked(dust, 'Region, or `closest`', dust.backend.region)}"
+        kind = f", instance_type: {_asked(dust, 'Instance type', 't3.small')}"
+    workers = _asked(dust, "Workers beside the master", "2")
+    text = (
+        f"cloud:   {{{cloud}}}\ncluster: {{name: {name}}}\nnodes:\n"
+        f"- {{nodename: master{kind}}}\n- {{nodename: worker{kind}, count: {workers}}}\n"
+    )
+    path = Path(file or f"{name}.yaml").expanduser()
+    parse(text, path)
+    if path.exists() and not dust.ask(f"{path} is there already. Replace it?"):
+        dust.error("cluster: nothing was written")
+        return
+    write_whole(path, text, 0o644)
+    dust.print(f"{path} is written: `cluster create {path}` makes it")
+
+
+def _asked(dust: Dust, question: str, otherwise: str) -> str:
+    answer = dust.ask_line(question, otherwise)
+    if answer is None:
+        raise Interrupted
+    return answer
 
 
 def _status(dust: Dust, name: str, wait: bool) -> None:
