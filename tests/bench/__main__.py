@@ -8,6 +8,7 @@ Options:
   --runs RUNS  How often each tool is measured; medians are printed [default: 5].
   --prompt     Measure Dust's prompt too, with lines typed on a terminal.
   --copies     Measure copies only, beside scp and clush.
+  --oneshots   Measure dust-at only, beside xargs, pdsh, clush, pssh and ansible.
   --quick      One short run with 16 nodes, to see that it works.
   -h, --help   Show this.
 """
@@ -26,8 +27,7 @@ from typing import TypeVar
 
 from docopt import DocoptExit, docopt
 
-from bench import peer, table
-from bench.copies import report
+from bench import copies, oneshots, peer, table
 from bench.fleet import Fleet, fleet
 from bench.measure import Sample, measure
 from bench.rate import Course, Rate, floor_rate, tool_rate
@@ -51,6 +51,7 @@ class Plan:
     size: int
     prompt: bool
     copies: bool
+    oneshots: bool
 
 
 def main(argv: list[str]) -> int:
@@ -73,12 +74,12 @@ def main(argv: list[str]) -> int:
 
 
 def _plan(options: dict[str, str]) -> Plan:
-    prompt, copies = bool(options["--prompt"]), bool(options["--copies"])
+    chosen = [bool(options[name]) for name in ("--prompt", "--copies", "--oneshots")]
     if options["--quick"]:
-        return Plan([16], runs=1, trips=20, size=20_000_000, prompt=prompt, copies=copies)
+        return Plan([16], 1, 20, 20_000_000, *chosen)
     counts = [_number("-n", word) for word in options["-n"].split(",")]
     runs = _number("--runs", options["--runs"])
-    return Plan(counts, runs, trips=100, size=20_000_000, prompt=prompt, copies=copies)
+    return Plan(counts, runs, 100, 20_000_000, *chosen)
 
 
 def _number(option: str, word: str) -> int:
@@ -98,7 +99,10 @@ def _measure(plan: Plan) -> str:
     """Measure everything; returns the report."""
     if plan.copies:
         with fleet(PRINTING) as nodes:
-            return report(nodes, plan.runs, _say)
+            return copies.report(nodes, plan.runs, _say)
+    if plan.oneshots:
+        with fleet(max(plan.counts)) as nodes:
+            return oneshots.report(nodes, plan.counts, plan.runs, _say)
     program = peer.install()
     _say(f"Starting {max(plan.counts)} nodes")
     with fleet(max(plan.counts)) as nodes:

@@ -12,6 +12,7 @@ from dust.errors import DustError
 
 VERSION = "1.0.8"
 CLUSH_VERSION = "1.9.3"
+ANSIBLE_VERSION = "2.17.14"
 
 
 def install() -> Path:
@@ -22,6 +23,11 @@ def install() -> Path:
 def install_clush() -> Path:
     """Return clush's program, installed by pip the first time."""
     return _install("ClusterShell", CLUSH_VERSION) / "clush"
+
+
+def install_ansible() -> Path:
+    """Return ansible's program, installed by pip the first time."""
+    return _install("ansible-core", ANSIBLE_VERSION) / "ansible"
 
 
 def _install(package: str, version: str) -> Path:

@@ -60,6 +60,6 @@ def polysh(program: Path, *, prompt: bool) -> Tool:
 def environment(home: Path) -> dict[str, str]:
     """What a tool inherits: nothing of the user's settings, no agent."""
     home.mkdir(mode=0o700, exist_ok=True)
-    dropped = {"PYTHONPATH", "SSH_AUTH_SOCK", "SSH_ASKPASS", "DISPLAY"}
+    dropped = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "SSH_AUTH_SOCK", "SSH_ASKPASS", "DISPLAY"}
     kept: Mapping[str, str] = {k: v for k, v in os.environ.items() if k not in dropped}
     return {**kept, "HOME": str(home), "DUST_HOME": str(home / "dust"), "TERM": "xterm"}

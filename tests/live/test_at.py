@@ -368,7 +368,7 @@ def kept(at: At) -> Iterator[At]:
     (at.home / "config.yaml").write_text("persist: 30\n")
     yield at
     for path in (at.home / "cm").iterdir():
-        subprocess.run(["ssh", "-S", path, "-O", "exit", "-", "-"], capture_output=True)
+        subprocess.run(["ssh", "-S", path, "-O", "exit", "node"], capture_output=True)
 
 
 def ports(done: Done) -> list[str]:
