@@ -8,6 +8,7 @@ import selectors
 import shutil
 import signal
 import sys
+import termios
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -137,6 +138,7 @@ class Context:
             self.printer.tell(f"{question} no: there is no terminal to ask on (-y says yes)")
             return False
         self.printer.flush()
+        termios.tcflush(0, termios.TCIFLUSH)  # what was typed before it cannot be the answer
         how = f"Type {word} to go on: " if word else "[y/N] "
         answer = self.prompt_for(f"{question} {how}", False)
         return (answer or "").strip().lower() in ((word.lower(),) if word else ("y", "yes"))

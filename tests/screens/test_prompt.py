@@ -177,3 +177,40 @@ def test_completion(dust: Start) -> None:
     screen.wait_for("$ @master")
     screen.send(" hostname\r")
     screen.wait_for("[master]")
+
+
+SLOW = '''"""slow - asks late."""
+import os, time
+from pathlib import Path
+from dust.command import Dust, command
+@command
+def slow(dust: Dust, path: str) -> None:
+    """Ask once a file is there.
+
+    Usage: slow <path>
+    """
+    os.write(1, b"begun\\n")
+    while not Path(path).exists():
+        time.sleep(0.01)
+    dust.print(f"answer: {dust.ask('Really?')}")
+'''
+
+
+def test_what_is_typed_before_a_question_is_no_answer(
+    dust: Start, home: Path, tmp_path: Path
+) -> None:
+    plugin = home / "plugins" / "slow.py"
+    plugin.parent.mkdir(exist_ok=True)
+    plugin.write_text(SLOW)
+    try:
+        screen = dust()
+        screen.wait_for("dust:local$")
+        screen.line(f"slow {tmp_path}/go")
+        screen.wait_for("\nbegun")
+        screen.line("y")
+        (tmp_path / "go").touch()
+        screen.wait_for("Really? [y/N]")
+        screen.line("n")
+        screen.wait_for("answer: False")
+    finally:
+        plugin.unlink()
