@@ -35,8 +35,8 @@ class Cluster:
         self.files = ClusterFiles()
         #: Told what is wrong with a file, once until the next `refresh`.
         self.warn: Callable[[str], None] = lambda text: None
-        #: Whether the backend is being asked already: its answer will be newer than what was kept.
-        self.begun: Callable[[], bool] = lambda: False
+        #: Waits for a listing that has been begun, if there is one; the backend has kept it then.
+        self.settle: Callable[[], None] = lambda: None
         #: Has the backend asked; replaced where that must not keep the sessions waiting.
         self.ask: Callable[[Callable[[], list[Node]]], list[Node]] = lambda asked: asked()
         #: The cluster that is in use, or "" for all nodes.
@@ -57,12 +57,14 @@ class Cluster:
 
     def nodes(self) -> list[Node]:
         """All nodes, in the backend's order. Raises `BackendError` where it cannot list them."""
+        if not self.listed:
+            self.settle()
         return list(self._nodes or ()) if self.listed else self.refresh()
 
     @property
     def listed(self) -> bool:
         """Whether the nodes are known, if only from an earlier dust: `nodes` takes no time then."""
-        if self._nodes is None and not self.begun() and (kept := self.backend.kept()):
+        if self._nodes is None and (kept := self.backend.kept()):
             self._take(*kept)
         return self._nodes is not None
 

@@ -51,7 +51,7 @@ class Context:
         self.cluster = Cluster(backend, Groups())
         self.cluster.state_of = self._state_of
         self.cluster.ask = self._asked
-        self.cluster.begun = lambda: self._ahead is not None
+        self.cluster.settle = self._settle
         self.cluster.warn = lambda text: self.printer.error(text)
         if settings.use:
             self.cluster.working_set = settings.use
@@ -193,6 +193,8 @@ class Context:
         try:
             while not self.wait(lambda: work.done, PACE if self.printer.has_progress else None):
                 self.printer.progress(progress())
+        except KeyboardInterrupt:  # between two waits
+            raise Interrupted from None
         finally:
             self.sessions.watch(work.pipe, 0, lambda mask: None)
             work.pipe.close()
@@ -207,15 +209,19 @@ class Context:
     def listed(self) -> bool:
         """Whether nodes can be had without waiting; if not, they are begun to be listed."""
         self.look_ahead()
-        return self._ahead is None or self._ahead[1].done
+        return not self.backend.region or self.cluster.listed
 
     def _asked(self, ask: Callable[[], list[Node]]) -> list[Node]:
         """How the cluster has its backend asked."""
         if not self.backend.region:
             return ask()
+        return self._awaited(Aside(ask), lambda: f"asking {self.backend.label} ...")
+
+    def _settle(self) -> None:
+        """Wait for the listing that was begun ahead; what it had to say, it kept."""
         ahead, self._ahead = self._ahead, None
-        begun = ahead[1] if ahead and ahead[0] is self.backend else Aside(ask)
-        return self._awaited(begun, lambda: f"asking {self.backend.label} ...")
+        if ahead and ahead[0] is self.backend and not ahead[1].done:
+            self._awaited(ahead[1], lambda: f"asking {self.backend.label} ...")
 
     # --- copies
 
@@ -251,7 +257,7 @@ class Context:
         try:
             while not self.wait(lambda: copies.done, PACE if self.printer.has_progress else None):
                 self.printer.progress(how_far(copies))
-        except (Interrupted, SystemExit):
+        except (Interrupted, KeyboardInterrupt, SystemExit):
             late = copies.unfinished()
             copies.cancel()
             self.sessions.wait(lambda: copies.done, PATIENCE)

@@ -230,7 +230,8 @@ class Coordinator:
             yield
         finally:
             signal.set_wakeup_fd(before)
-            for number, handler in handlers.items():
+            # SIGINT last: a Ctrl-C that raises here leaves no other handler behind.
+            for number, handler in reversed(handlers.items()):
                 signal.signal(number, handler)
 
     def _woken(self) -> None:

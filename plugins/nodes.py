@@ -14,6 +14,8 @@ from dust.node import Node
 from dust.screen import printable
 
 _COLUMNS = ("Name", "Instance", "State", "ID", "ext_IP", "int_IP")
+#: Seconds for which a listing is as good as new.
+_NEW = 10
 _HINTS = {
     "local": "`bin/demo N` starts N of them on this machine.",
     "ec2": "`use REGION` takes another region, `dust --profile NAME` another account.",
@@ -80,9 +82,10 @@ def _heading(dust: Dust) -> str:
 
 def _age(dust: Dust) -> str:
     """How old a listing is that was kept on disk."""
-    if dust.cluster.made is None:
+    seconds = 0.0 if dust.cluster.made is None else time.time() - dust.cluster.made
+    if seconds < _NEW:
         return ""
-    minutes = max(0, int((time.time() - dust.cluster.made) / 60))
+    minutes = int(seconds / 60)
     many = (minutes // 1440, "day"), (minutes // 60, "hour"), (minutes, "minute")
     count, unit = next((each for each in many if each[0]), (0, ""))
     ago = f"{count} {unit}{'' if count == 1 else 's'} ago" if unit else "less than a minute ago"

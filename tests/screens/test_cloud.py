@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -97,10 +98,12 @@ def test_ctrl_c_gives_up_a_network_that_is_silent(begin: Begin, silent: str) -> 
 def test_account_and_region_stay_in_sight(begin: Begin, silent: str) -> None:
     os.environ["AWS_ENDPOINT_URL"] = silent  # which begin() sets too: a listing belongs to one
     node = Node("n1", "i-1", "ec2", "stopped", cluster="slurm1")
-    ec2kept.keep(ec2kept.path_of("", "us-east-1"), [node])
+    path = ec2kept.path_of("", "us-east-1")
+    ec2kept.keep(path, [node])
+    os.utime(path, (time.time() - 7200, time.time() - 7200))
     screen = begin(silent)
     screen.wait_for("dust:ec2 us-east-1$")
     screen.line("use slurm1")
     screen.wait_for("dust:ec2 us-east-1/slurm1$")
     screen.line("show")
-    screen.wait_for("Nodes in region: us-east-1, as of")
+    screen.wait_for("Nodes in region: us-east-1, as of 2 hours ago")
