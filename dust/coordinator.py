@@ -224,7 +224,8 @@ class Coordinator:
     def _catching(self) -> Iterator[None]:
         self.caught.clear()
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH)
-        handlers = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        # The handler records, the descriptor only wakes: no signal is missed between the two.
+        handlers = {number: signal.signal(number, self._record) for number in numbers}
         before = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         try:
             yield
@@ -234,9 +235,12 @@ class Coordinator:
             for number, handler in reversed(handlers.items()):
                 signal.signal(number, handler)
 
+    def _record(self, number: int, _: object) -> None:
+        self.caught.append(number)
+
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            self.caught += self._signals.recv(64)
+            self._signals.recv(64)
 
     def hold(self, held: bool) -> None:
         """Stop (or go on) taking output, so that the nodes wait; an attached session goes on."""
