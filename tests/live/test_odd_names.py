@@ -104,3 +104,15 @@ def test_each_can_be_assigned_and_renamed(home: Path) -> None:
         assert sorted(said.splitlines()) == ["[web1] web1", "[web2] web2"]
     finally:
         (home / "clusters" / "odd.yaml").unlink()
+
+
+def test_dust_at_reaches_each(home: Path) -> None:
+    argv = [sys.executable, str(DUST.with_name("dust-at")), "--region", "us-east-1", "*", "echo 42"]
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    env = {**clean, "DUST_HOME": str(home)}
+    done = subprocess.run(argv, cwd=home, env=env, text=True, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    said = sorted(
+        line.removesuffix(": 42").removesuffix("] 42") for line in done.stdout.splitlines()
+    )
+    assert len(said) == len(NAMES) + 2
