@@ -240,12 +240,31 @@ def test_throttling_is_survived(backend: Ec2Backend, monkeypatch: pytest.MonkeyP
     assert len(sent) == 4
 
 
+def test_throttling_without_end_is_said(
+    backend: Ec2Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    inject(backend, "DescribeInstances", *[refused("RequestLimitExceeded", status=503)] * 11)
+    with pytest.raises(CloudError, match="AWS takes no more calls for now"):
+        backend.nodes()
+
+
+def test_the_login_of_the_image_is_a_guess(backend: Ec2Backend) -> None:
+    cloud.launch(backend.cloud, "u", ImageId="ami-1e749f67")
+    node = by_name(backend)["u"]
+    assert node.details["username"] == node.ssh_defaults["User"] == "ubuntu"
+    assert "User" not in node.ssh
+    inject(backend, "DescribeImages", refused("UnauthorizedOperation", status=403))
+    assert "User" not in by_name(backend)["u"].ssh_defaults
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
         ("UnauthorizedOperation", "not allowed: DescribeInstances"),
         ("ExpiredToken", "have expired: `aws sso login`"),
         ("AuthFailure", "does not accept the credentials in us-east-1"),
+        ("OptInRequired", "this account has not enabled what it asks for in us-east-1: no"),
         ("Strange", r"AWS refused DescribeInstances: no \(Strange\)"),
     ],
 )
@@ -259,10 +278,15 @@ def test_a_refusal_is_one_line_that_says_what_to_do(
     assert "\n" not in str(error.value)
 
 
-def test_what_is_missing_is_named(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_named(
+    aws: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(BackendError, match="no AWS region is chosen: give --region"):
         Ec2Backend(Cloud()).nodes()
     with pytest.raises(BackendError, match="no AWS profile prod; "):
+        Ec2Backend(Cloud("prod", "us-east-1")).nodes()
+    (tmp_path / "aws.conf").write_text("[profile prods]\n")
+    with pytest.raises(BackendError, match="no AWS profile prod; did you mean prods?"):
         Ec2Backend(Cloud("prod", "us-east-1")).nodes()
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(BackendError, match="no AWS credentials were found: run `aws configure`"):
