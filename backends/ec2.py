@@ -25,12 +25,17 @@ class Ec2Backend:
     """The instances of an account in a region; one call for many, followed to the end state."""
 
     name = "ec2"
-    ssh_config: Path | None = None
     ssh_defaults: Mapping[str, str] = MappingProxyType({"StrictHostKeyChecking": "accept-new"})
 
-    def __init__(self, cloud: Cloud, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Ask nothing yet; `sleep` takes seconds."""
+    def __init__(
+        self,
+        cloud: Cloud,
+        sleep: Callable[[float], None] = time.sleep,
+        ssh_config: Path | None = None,
+    ) -> None:
+        """Ask nothing yet; `sleep` takes seconds, `ssh_config` is used in place of the user's."""
         self.cloud = cloud
+        self.ssh_config = ssh_config
         self.region = cloud.region or "(no region)"
         parts = self.name, printable(cloud.profile), printable(self.region)
         self.label = " ".join(filter(None, parts))
@@ -59,7 +64,7 @@ class Ec2Backend:
 
     def elsewhere(self, region: str) -> Ec2Backend:
         """The same account in another region."""
-        return Ec2Backend(Cloud(self.cloud.profile, region))
+        return Ec2Backend(Cloud(self.cloud.profile, region), ssh_config=self.ssh_config)
 
     def check(self, verb: str, ids: Sequence[str]) -> None:
         """Ask EC2 whether it would take the call."""

@@ -1,7 +1,7 @@
 """Start real nodes on this machine and open dust on them: master, worker1, worker2, ...
 
 Usage:
-  bin/demo [<nodes>] [-c LINE]... [--keep]
+  bin/demo [<nodes> | --cloud] [-c LINE]... [--keep]
   bin/demo --stop
   bin/demo --help
 
@@ -11,6 +11,8 @@ made on this machine. They end with dust.
 Options:
   -c LINE     Run this line instead of the prompt; several run in turn. The exit
               status is the worst of theirs.
+  --cloud     Have a cloud of its own instead: EC2 and CloudFormation as a moto server plays
+              them, with a real node behind each instance. No account is needed.
   -k, --keep  Leave the nodes running.
   --stop      End the nodes that --keep left running.
   -h, --help  Show this.
@@ -27,7 +29,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -46,6 +48,11 @@ ROOT = Path(__file__).resolve().parent.parent
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 # How long dust has to end when the demo is told to, in seconds.
 GRACE = 5.0
+CLOUD = """\
+A cloud of this machine's own, which ends with dust (exit). To begin with:
+  show
+  assign tags=cluster-name:webtest webtest
+  cluster create {home}/slurm1.yaml"""
 
 
 def main(argv: list[str]) -> int:
@@ -61,9 +68,12 @@ def main(argv: list[str]) -> int:
         )
         return 2
     try:
-        spec = wanted(options["<nodes>"] or "3")
+        spec = None if options["--cloud"] else wanted(options["<nodes>"] or "3")
     except DustError as error:
         print(f"bin/demo: {error}", file=sys.stderr)
+        return 2
+    if options["--cloud"] and options["--keep"]:
+        print("bin/demo: the cloud ends with dust, --keep or not", file=sys.stderr)
         return 2
     for each in ENDING:
         signal.signal(each, _end)
@@ -74,6 +84,8 @@ def main(argv: list[str]) -> int:
             print(f"Ended {ended or 'no'} node{plural}.")
             return 0
         sweep(kept=False)
+        if spec is None:
+            return cloud(options["-c"])
         return demo(spec, options["-c"], options["--keep"])
     except (DustError, OSError) as error:
         print(f"bin/demo: {error}", file=sys.stderr)
@@ -104,7 +116,8 @@ def demo(spec: Spec, lines: list[str], keep: bool) -> int:
                 print(kept_notice(home), file=sys.stderr)
             elif not lines and sys.stdin.isatty():
                 print(f"Nodes on this machine: {fold(spec.names)}. They end with dust (exit).")
-            return run_dust(home, lines)
+            options = ["--backend", "local"]
+            return run_dust(options, lines, {**os.environ, "DUST_HOME": str(home)})
         finally:
             for each in ENDING:
                 signal.signal(each, signal.SIG_IGN)
@@ -112,16 +125,35 @@ def demo(spec: Spec, lines: list[str], keep: bool) -> int:
                 end(home)
 
 
-def run_dust(home: Path, lines: list[str]) -> int:
-    """Run dust on the nodes under `home` to its end and return its exit status."""
-    command = [sys.executable, str(ROOT / "bin" / "dust"), "--backend", "local"]
+def cloud(lines: list[str]) -> int:
+    """Run dust on a cloud of its own and end that; return dust's exit status."""
+    if not sys.platform.startswith("linux"):
+        raise DustError("--cloud needs an address for each node, which Linux alone gives")
+    import _machines  # moto, which takes a second
+
+    with new_home() as home:
+        try:
+            with _machines.serving(home) as environment:
+                if not lines and sys.stdin.isatty():
+                    print(CLOUD.format(home=home))
+                options = ["--backend", "ec2", "-F", str(home / "ssh_config")]
+                return run_dust(options, lines, environment)
+        finally:
+            for each in ENDING:
+                signal.signal(each, signal.SIG_IGN)
+            end(home)
+
+
+def run_dust(options: list[str], lines: list[str], environment: Mapping[str, str]) -> int:
+    """Run dust with these options to its end and return its exit status."""
+    command = [sys.executable, str(ROOT / "bin" / "dust"), *options]
     for line in lines:
         command += ["-c", line]
     if sys.stdin.isatty():
         # The terminal sends Ctrl-C to dust too, which knows what it means. No SIG_IGN, which
         # dust would inherit.
         signal.signal(signal.SIGINT, lambda number, frame: None)
-    child = subprocess.Popen(command, env={**os.environ, "DUST_HOME": str(home)})
+    child = subprocess.Popen(command, env=environment)
     try:
         status = child.wait()
     finally:

@@ -142,14 +142,15 @@ def backend(settings: Settings) -> Backend:
         from dust.backends.local import LocalBackend
 
         return LocalBackend(config.home() / "local")
+    ssh_config = Path(settings.ssh_config).expanduser() if settings.ssh_config else None
     if settings.backend == "ec2":
         from dust.backends.ec2 import Ec2Backend
         from dust.backends.ec2client import Cloud
 
-        return Ec2Backend(Cloud(settings.profile, settings.region))
+        cloud = Cloud(settings.profile, settings.region)
+        return Ec2Backend(cloud, ssh_config=ssh_config.absolute() if ssh_config else None)
     from dust.backends.ssh import SshBackend
 
-    ssh_config = Path(settings.ssh_config).expanduser() if settings.ssh_config else None
     return SshBackend.from_options(ssh_config, settings.inventory or None)
 
 

@@ -257,7 +257,7 @@ def test_setup_shows_its_usage(
     setup: ModuleType, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int
 ) -> None:
     assert setup.main(arguments) == status
-    assert "usage: bin/setup [demo|test]" in capsys.readouterr().err
+    assert "usage: bin/setup [demo|cloud|test]" in capsys.readouterr().err
 
 
 # bin/demo, bin/dust and bin/dust-at, for real
