@@ -56,6 +56,6 @@ class Link:
     decoder: messages.Decoder = field(default_factory=messages.Decoder)
     out: bytearray = field(default_factory=bytearray)
     tries: int = 0
-    begun: float = 0.0
+    until: float = 0.0  # when its login is not tried again (monotonic seconds)
     opened: bool = False
     silent: bool = False

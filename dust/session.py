@@ -1,4 +1,4 @@
-"""One live shell on one node: its login, its prompt, its modes.
+"""One live shell on one node: its lines, its prompt, its modes.
 
 What the coordinator asks goes in as calls, what becomes of it leaves as messages. What the
 terminal prints goes through the framing (where is the prompt?) and the screen (what may a
@@ -14,15 +14,13 @@ from collections.abc import Callable
 from dust import messages, reasons, shells
 from dust.echo import Echo
 from dust.framing import BUSY, READY, STARTING, Continuation, Framing, Greeting, Prompt, Text
+from dust.login import SETTLE, Login
 from dust.modes import Modes
 from dust.screen import Screen, printable
 from dust.terminal import QUEUE, Detach, Terminal
 
-#: Seconds of quiet after which an unfinished line is shown, a line typed ahead counts as read by
-#: the program, the line that sets the prompt is typed again, a shell without marks counts as done.
-PARTIAL, SETTLE, INIT, UNMARKED = 0.2, 0.15, 3.0, 1.0
-#: How much is kept of what came before the first prompt, in bytes.
-SAID = 4096
+#: Seconds of quiet after which an unfinished line is shown, a shell without marks counts as done.
+PARTIAL, UNMARKED = 0.2, 1.0
 #: Seconds that a full-screen program gets to notice another size, so that it draws itself again.
 REDRAW = 0.05
 
@@ -34,16 +32,12 @@ class Session:
         self.terminal = Terminal(opening.argv, opening.rows, opening.columns)
         self.over = False
         self._emit = emit
-        self._opening = opening
         self._framing = Framing(opening.nonce)
+        self._login = Login(opening, self.terminal, self._framing, emit)
         self._screen = Screen()
-        self._kind = self._system = ""
-        self._said = self._last = b""
+        self._last = b""
         self._goodbye = b""  # what may be ssh's own last words
-        self._asked = self._waiting = self._unfinished = False
-        self._inits = 0
-        self._first: Prompt | None = None
-        self._marked = True
+        self._waiting = self._unfinished = False
         self._begun = 0.0
         # Modes: what is typed at the next prompt to switch; whether a switch is under way, whose
         # echo nobody wants to see; what was submitted meanwhile.
@@ -54,7 +48,6 @@ class Session:
         self._modes = Modes()
         self._echo: Echo | None = None
         # When things are due, in monotonic seconds.
-        self._login_at: float | None = time.monotonic() + opening.timeout
         self._partial_at: float | None = None
         self._settle_at: float | None = None
 
@@ -70,14 +63,14 @@ class Session:
             return
         if self._framing.state == READY:
             self._begun = time.monotonic()
-            self._echo = Echo(text) if self._marked else None
+            self._echo = Echo(text) if self._login.marked else None
         self._unfinished = False
         self._set_waiting(False)
-        self._settle_at = None if self._marked else time.monotonic() + UNMARKED
+        self._settle_at = None if self._login.marked else time.monotonic() + UNMARKED
         self.terminal.write(self._framing.submit(text))
 
     def _unsendable(self, text: bytes) -> str:
-        limit = shells.longest(self._system)
+        limit = shells.longest(self._login.system)
         longest = max(map(len, text.split(b"\n")))
         if longest > limit:
             return f"a line of {longest:,} bytes is longer than a terminal there takes ({limit:,})"
@@ -92,21 +85,18 @@ class Session:
         taken for the end of the next line.
         """
         if b"\x03" in data:
-            if self._marked and self._framing.state == READY:
+            if self._login.marked and self._framing.state == READY:
                 return
             self.terminal.drop()
             self._framing.typed()
-            if self._unfinished and self._kind == "zsh":
+            if self._unfinished and self._login.kind == "zsh":
                 data += b"\n"  # without its editor it notices at the end of a line only
         self._set_waiting(False)
         self.terminal.write(data)
 
     def answer(self, text: bytes) -> None:
         """Answer the question that ssh asked."""
-        self._asked = False
-        self._said = b""
-        self._login_at = time.monotonic() + self._opening.timeout
-        self.terminal.write(text + b"\n")
+        self._login.answered(text)
 
     # --- what the session says
 
@@ -128,21 +118,19 @@ class Session:
             else:
                 self._mark(event)
         starting = self._framing.state == STARTING
-        held = self._line() if starting else self._screen.pending or self._goodbye
+        held = self._login.line if starting else self._screen.pending or self._goodbye
         self._partial_at = time.monotonic() + PARTIAL if held else None
 
     def _text(self, data: bytes) -> None:
-        if self._framing.state == STARTING:
-            self._said = (self._said + data)[-SAID:]
-        elif self._first:
-            self._settle_at = time.monotonic() + SETTLE
+        if not self._login.over:
+            self._login.heard(data)
         elif not self._switching and not self._hidden:
             data = self._goodbye + data
             self._goodbye = reasons.last_words(data)
             self._output(data[: len(data) - len(self._goodbye)])
 
     def _output(self, data: bytes) -> None:
-        if not self._marked:
+        if not self._login.marked:
             self._settle_at = time.monotonic() + UNMARKED
         elif self._framing.unsettled is None:
             self._settle_at = None
@@ -161,32 +149,21 @@ class Session:
     def _mark(self, event: Greeting | Prompt | Continuation) -> None:
         self._say_goodbye()
         if isinstance(event, Greeting):
-            self._greet(event)
+            self._login.greeted(event)
             return
-        self._marked = True  # it may have been late
+        self._login.marked = True  # it may have been late
         if isinstance(event, Continuation):
             if event.final and not self._switching:
                 self._unfinished = True
                 self._emit(messages.State("unfinished"))
-        elif self._login_at is not None or self._first:
-            self._prompted(event)
+        elif not self._login.over:
+            self._login.prompted(event)
         elif self._switching:
             self._switched()
         elif event.final:
             self._end(event)
         else:
             self._settle_at = time.monotonic() + SETTLE
-
-    def _prompted(self, prompt: Prompt) -> None:
-        """The first prompt, or the second where the line that makes it was typed twice."""
-        self._login_at = None
-        if self._inits > 1 and not self._first:
-            self._first = prompt
-            self._settle_at = time.monotonic() + SETTLE
-            return
-        self._first = self._settle_at = None
-        self._said = b""
-        self._emit(messages.Opened(prompt.directory))
 
     def _end(self, prompt: Prompt) -> None:
         self._settle_at = None
@@ -207,62 +184,13 @@ class Session:
             self._waiting = waiting
             self._emit(messages.State("waiting" if waiting else "busy"))
 
-    # --- login
-
-    def _line(self) -> str:
-        """The line without an end that stands before the greeting, if one does."""
-        line = self._said.replace(b"\r", b"\n").rpartition(b"\n")[2]
-        return printable(line.decode("utf-8", "replace")).strip()
-
-    def _look_for_question(self) -> None:
-        """Such a line asks when nothing follows and echo is off, or it reads like a question."""
-        text = self._line()
-        secret = not self.terminal.echo
-        if self._asked or self._kind or not (secret or text.endswith((":", "?"))):
-            return
-        if not secret:  # a host key's fingerprint stands in the lines before
-            said = self._said.decode("utf-8", "replace")
-            text = "\n".join(printable(line) for line in reasons.lines(said))
-        self._asked = True
-        self._login_at = None
-        self._emit(messages.Question(text, secret))
-
-    def _greet(self, greeting: Greeting) -> None:
-        self._said = b""
-        self._kind = shells.kind(greeting.shell)
-        self._framing.piece = shells.piece(self._kind)
-        self._framing.noise = shells.NOISE.get(self._kind, b"")
-        self._system = greeting.system
-        if greeting.login != greeting.shell:
-            login, shell = printable(greeting.login), printable(greeting.shell)
-            self._emit(messages.Note(f"{login} cannot be driven line by line: {shell} instead"))
-        if self._kind:
-            self._initialise()
-        else:
-            self._unmarked(printable(greeting.shell))
-
-    def _initialise(self) -> None:
-        self._inits += 1
-        self._login_at = time.monotonic() + INIT
-        directory = self._opening.directory.encode("latin-1")
-        line = shells.init(self._kind, self._opening.nonce, directory)
-        self.terminal.write(line + b"\n")
-
-    def _unmarked(self, shell: str) -> None:
-        """The prompt cannot be a mark: a line's end is then a second of quiet."""
-        self._marked = False
-        self._login_at = None
-        self._framing.state = READY
-        self._emit(messages.Note(f"{shell}: its prompt cannot be marked, so no exit status"))
-        self._emit(messages.Opened(b""))
-
     # --- time
 
     @property
     def deadline(self) -> float | None:
         """When `tick` is due (monotonic seconds), or None."""
-        due = [t for t in (self._login_at, self._partial_at, self._settle_at) if t is not None]
-        return min(due) if due else None
+        times = (self._login.deadline, self._partial_at, self._settle_at)
+        return min((at for at in times if at is not None), default=None)
 
     def tick(self) -> None:
         """Do what is due."""
@@ -270,16 +198,17 @@ class Session:
         if self._partial_at is not None and now >= self._partial_at:
             self._partial_at = None
             if self._framing.state == STARTING:
-                self._look_for_question()
+                self._login.look_for_question()
             else:
                 self._say_goodbye()
                 self._show_partial()
         if self._settle_at is not None and now >= self._settle_at:
             self._settle_at = None
             self._settle()
-        if self._login_at is not None and now >= self._login_at:
-            self._login_at = None
-            self._overdue()
+        if self._login.deadline is not None and now >= self._login.deadline:
+            if why := self._login.tick():
+                self.close()
+                self._lose("timed out", why, -1)
 
     def _show_partial(self) -> None:
         """It went quiet in the middle of a line: a question, or a bar that is being redrawn."""
@@ -292,24 +221,11 @@ class Session:
             self._set_waiting(True)
 
     def _settle(self) -> None:
-        if self._first:
-            self._prompted(self._first)
-        elif prompt := self._framing.settle():
+        if prompt := self._framing.settle():
             self._end(prompt)
-        elif not self._marked and self._framing.state == BUSY:
+        elif not self._login.marked and self._framing.state == BUSY:
             self._framing.state = READY
             self._end(Prompt(None, b"", True))
-
-    def _overdue(self) -> None:
-        if self._inits == 1:  # a start-up file may have read the first
-            self._initialise()
-        elif self._inits:
-            self._unmarked(self._kind)
-        else:
-            said = self._said.decode("utf-8", "replace").strip().rpartition("\n")[2]
-            hint = f" (it said: {printable(said.strip())})" if said else ""
-            self.close()
-            self._lose("timed out", f"no shell within {self._opening.timeout:g} s{hint}", -1)
 
     # --- modes
 
@@ -363,7 +279,7 @@ class Session:
             self._emit(messages.State("busy"))
 
     def _ask_mode(self, switch: bytes) -> None:
-        if not self._marked:
+        if not self._login.marked:
             return
         self._switch = switch
         if self._framing.state == READY and self._typed:
@@ -404,7 +320,7 @@ class Session:
         status = self.terminal.reap()
         begun = self._framing.state != STARTING
         if not begun:
-            kind, text = reasons.reason(self._said.decode("utf-8", "replace"))
+            kind, text = reasons.reason(self._login.said)
         elif status == 255:
             kind, text = reasons.lost(self._last)
         else:

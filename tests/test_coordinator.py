@@ -125,7 +125,7 @@ def argv(node: Node, command: str) -> list[str]:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     monkeypatch.setattr(module, "Zygote", lambda: world)
-    monkeypatch.setattr(module, "_raise_limit", lambda: None)
+    monkeypatch.setattr(module, "raise_open_files", lambda: None)
     return world
 
 

@@ -140,7 +140,8 @@ def test_no_more_handshakes_at_once_than_the_fanout(backend: LocalBackend, tmp_p
         connecting = []
 
         def opened() -> bool:
-            connecting.append(len(driver.coordinator._connecting))
+            begun = [link for link in driver.coordinator.links.values() if link.pipe]
+            connecting.append(sum(link.state == "connecting" for link in begun))
             return driver.coordinator.counts().get("ready") == len(names)
 
         driver.coordinator.open(list(driver.nodes.values()))

@@ -1,0 +1,146 @@
+"""What workers say, and what becomes of sessions and runs by it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from dust import messages, reasons
+from dust.admission import Admission
+from dust.link import BUSY, DOWN, READY, Events, Link
+from dust.pipes import Pipes
+from dust.run import FAILED, NOT_SENT, RUNNING, TIMEOUT, UNREACHABLE, Run
+
+
+class Course:
+    """The course of all sessions, told to `events`."""
+
+    def __init__(self, events: Events, pipes: Pipes, admission: Admission) -> None:
+        self._events = events
+        self._pipes = pipes
+        self._admission = admission
+
+    def deliver(self, link: Link, run: Run, frame: bytes) -> None:
+        """Send a run's line to a live session."""
+        link.runs.append(run)
+        self._set_state(link, BUSY)
+        self._pipes.send(link, frame)
+
+    def receive(self, link: Link) -> None:
+        """Take in what a worker said."""
+        try:
+            received = self._pipes.receive(link)
+        except EOFError:
+            self.down(link, "dropped", "its worker ended")
+        except ValueError:
+            self.down(link, "dropped", "its worker sent no frame")
+        else:
+            for message in received:
+                self._take(link, message)
+
+    def down(self, link: Link, kind: str, text: str) -> None:
+        """A session is over, or there will be none; `kind` is a word of `reasons`."""
+        self._hang_up(link)
+        link.reason = text if kind in ("ended", "dropped") else f"{kind}: {text}"
+        link.attached = False
+        state = UNREACHABLE
+        if kind in ("timed out", "unreachable") and not link.opened:
+            if note := link.node.details.get("reach"):
+                link.reason += f" ({note})"
+        if link.opened:
+            state = TIMEOUT if kind == "timed out" else FAILED
+        runs, link.runs = link.runs, []
+        queued, link.queue = [run for run, _ in link.queue], deque()
+        self._set_state(link, DOWN)
+        for run in dict.fromkeys(runs + queued):
+            self.fail(link, run, state, link.reason)
+        if not link.silent:
+            self._events.note(link, link.reason)
+
+    def fail(self, link: Link, run: Run, state: str, why: str) -> None:
+        """A run has no end there."""
+        result = run.results[link.node.id]
+        if result.state == RUNNING:
+            result.fail(state, why)
+            run.ended(result)
+            self._events.ended(run, result)
+
+    # --- messages
+
+    def _take(self, link: Link, message: messages.Message) -> None:
+        if isinstance(message, messages.Output):
+            for run in link.runs[-1:]:
+                run.results[link.node.id].transcript.append(message.data)
+            link.last_line = message.data[-200:]
+            self._events.output(link, message.data)
+        elif isinstance(message, messages.Ended):
+            self._ended(link, message)
+        elif isinstance(message, messages.State):
+            self._set_state(link, message.name)
+            self._next(link)
+        elif isinstance(message, messages.Opened):
+            link.directory = message.directory or link.directory
+            link.opened = True
+            self._admission.done(link)
+            self._set_state(link, READY)
+            self._next(link)
+        elif isinstance(message, messages.Refused):
+            self._refused(link, message.text)
+        elif isinstance(message, messages.Question):
+            self._admission.done(link)
+            self._events.question(link, message.text, message.secret)
+        elif isinstance(message, messages.Note):
+            self._events.note(link, message.text)
+        elif isinstance(message, messages.Detached):
+            link.attached = False
+            self._pipes.listen(link)
+        elif isinstance(message, messages.Lost):
+            self._lost(link, message)
+
+    def _ended(self, link: Link, message: messages.Ended) -> None:
+        link.directory = message.directory or link.directory
+        runs, link.runs = link.runs, []
+        self._set_state(link, READY)
+        status = None if message.status < 0 else message.status
+        for run in runs:
+            self._end(link, run, status, message.seconds)
+        self._next(link)
+
+    def _end(self, link: Link, run: Run, status: int | None, seconds: float | None) -> None:
+        result = run.results[link.node.id]
+        result.end(status, seconds)
+        run.ended(result)
+        self._events.ended(run, result)
+
+    def _next(self, link: Link) -> None:
+        """Send the next line that waited until the session is ready."""
+        if link.queue and link.state == READY:
+            self.deliver(link, *link.queue.popleft())
+
+    def _refused(self, link: Link, why: str) -> None:
+        run = link.runs.pop()
+        self.fail(link, run, FAILED, NOT_SENT + why)
+        if not link.runs:
+            self._set_state(link, READY)
+            self._next(link)
+
+    def _lost(self, link: Link, lost: messages.Lost) -> None:
+        now = time.monotonic()
+        if not link.opened and now < link.until and reasons.overloaded(lost.text):
+            self._hang_up(link)
+            self._admission.again(link, now)
+            return
+        if lost.kind == "ended" and lost.status >= 0:
+            runs, link.runs = link.runs, []
+            for run in runs:  # `exit 3` ends a run like any other command
+                self._end(link, run, lost.status, None)
+        self.down(link, lost.kind, lost.text)
+
+    def _hang_up(self, link: Link) -> None:
+        self._admission.done(link)
+        self._pipes.close(link)
+
+    def _set_state(self, link: Link, state: str) -> None:
+        if link.state != state:
+            link.state = state
+            self._events.changed(link)
