@@ -182,7 +182,10 @@ class Cloud:
             return f"{ascii(self.region)} cannot be an AWS region; one is us-east-1"
         if kind in ("EndpointConnectionError", "ConnectTimeoutError", "ConnectionClosedError",
                     "ReadTimeoutError", "ProxyConnectionError", "SSLError"):  # fmt: skip
-            return f"cannot reach AWS{self._nearest_region()}: {' '.join(str(error).split())}"
+            text = " ".join(str(error).split())
+            return self._no_region() or f"cannot reach AWS in {self.region}: {text}"
+        if kind == "HTTPClientError":  # its text has headers in it, with a signature
+            return "AWS could not be asked: a credential or a proxy is malformed"
         return f"AWS: {' '.join(str(error).split())}"
 
     def _of_profile(self) -> str:
@@ -201,13 +204,14 @@ class Cloud:
             return f"; did you mean {close[0]}?"
         return f"; there are {', '.join(known)}" if known else "; ~/.aws/config has none"
 
-    def _nearest_region(self) -> str:
-        """A hint where the region is none that boto3 knows."""
+    def _no_region(self) -> str:
+        """What to say where the region is none that boto3 knows, or ""."""
         known = self._session.get_available_regions("ec2") if self._session else []
         if not known or self.region in known:
-            return f" in {self.region}; is the network up?"
+            return ""
         close = get_close_matches(self.region, known, 1)
-        return f": no region {self.region}" + (f"; did you mean {close[0]}?" if close else "")
+        hint = f"did you mean {close[0]}?" if close else "is it misspelt?"
+        return f"cannot reach AWS: there is no region {self.region}; {hint}"
 
 
 def _give_up(caught_exception: object = None, attempts: int = 0, **_: object) -> None:

@@ -38,6 +38,7 @@ _DETAILS = {
     "state_reason": "StateTransitionReason",
     "platform": "PlatformDetails",
     "operation": "UsageOperation",
+    "account": "OwnerId",
 }
 
 

@@ -40,7 +40,8 @@ def described(cloud: Cloud, filters: Mapping[str, Sequence[str]]) -> Iterator[di
     paging = {"PageSize": _MANY}
     for page in cloud.pages("ec2", "describe_instances", Filters=given, PaginationConfig=paging):
         for reservation in page["Reservations"]:
-            yield from reservation["Instances"]
+            owner = reservation.get("OwnerId", "")
+            yield from ({"OwnerId": owner, **item} for item in reservation["Instances"])
 
 
 def chunks(values: Sequence[str], size: int) -> Iterable[list[str]]:

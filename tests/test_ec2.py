@@ -117,6 +117,7 @@ def test_an_instance_is_a_node(backend: Ec2Backend, tmp_path: Path) -> None:
     assert node.ssh["HostName"] == node.ip != ""
     assert node.ssh["HostKeyAlias"] == id
     assert node.ssh["IdentityFile"] == f'"{key}"'
+    assert node.details["account"] == "123456789012"
     assert {"az", "image", "key", "lifecycle", "launch_time", "subnet", "vpc"} <= set(node.details)
 
 
@@ -297,10 +298,12 @@ def test_no_network_is_said(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr("botocore.endpoint.time.sleep", slept.append)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(BackendError, match="cannot reach AWS in us-east-1; is the network up?"):
+    with pytest.raises(BackendError, match="cannot reach AWS in us-east-1: Could not connect"):
         Ec2Backend(Cloud(region="us-east-1")).nodes()
     assert len(slept) == 2  # and not nine, which take a minute
-    with pytest.raises(BackendError, match="no region us-east-1x; did you mean us-east-1?"):
+    with pytest.raises(
+        BackendError, match="there is no region us-east-1x; did you mean us-east-1?"
+    ):
         Ec2Backend(Cloud(region="us-east-1x")).nodes()
 
 
@@ -330,6 +333,16 @@ def test_a_program_for_credentials_that_fails_is_told(
     (tmp_path / "aws.conf").write_text(program)
     with pytest.raises(BackendError, match="no AWS credentials: .* vault is sealed"):
         Ec2Backend(Cloud(region="us-east-1")).nodes()
+
+
+def test_a_malformed_credential_is_said_without_it(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a\nb")
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    with pytest.raises(BackendError) as error:
+        Ec2Backend(Cloud(region="us-east-1")).nodes()
+    assert str(error.value) == "AWS could not be asked: a credential or a proxy is malformed"
 
 
 def test_what_is_not_aws_is_said(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
