@@ -27,7 +27,14 @@ _UNKNOWN = {
 _FORBIDDEN = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
 _THROTTLED = {"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequests"}
 _SIGN_IN_AGAIN = {"TokenRetrievalError", "UnauthorizedSSOTokenError", "SSOTokenLoadError"}
-#: Tries to reach an endpoint that does not answer at all.
+#: What botocore raises where there is no way to an endpoint, and how often it is tried.
+_UNREACHED = {
+    "EndpointConnectionError",
+    "ConnectTimeoutError",
+    "ProxyConnectionError",
+    "SSLError",
+    "HTTPClientError",
+}
 _TRIES = 3
 
 
@@ -180,12 +187,11 @@ class Cloud:
             return f"the AWS sign-in{self._of_profile()} has ended: {self._sign_in()}"
         if kind == "InvalidRegionError":
             return f"{ascii(self.region)} cannot be an AWS region; one is us-east-1"
-        if kind in ("EndpointConnectionError", "ConnectTimeoutError", "ConnectionClosedError",
-                    "ReadTimeoutError", "ProxyConnectionError", "SSLError"):  # fmt: skip
-            text = " ".join(str(error).split())
-            return self._no_region() or f"cannot reach AWS in {self.region}: {text}"
         if kind == "HTTPClientError":  # its text has headers in it, with a signature
             return "AWS could not be asked: a credential or a proxy is malformed"
+        if kind in (*_UNREACHED, "ConnectionClosedError", "ReadTimeoutError"):
+            text = " ".join(str(error).split())
+            return self._no_region() or f"cannot reach AWS in {self.region}: {text}"
         return f"AWS: {' '.join(str(error).split())}"
 
     def _of_profile(self) -> str:
@@ -216,12 +222,9 @@ class Cloud:
 
 def _give_up(caught_exception: object = None, attempts: int = 0, **_: object) -> None:
     """End the tries where there is no network: ten of them, for throttling, take a minute."""
-    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
-
-    if attempts >= _TRIES and isinstance(
-        caught_exception, (EndpointConnectionError, ConnectTimeoutError)
-    ):
-        raise caught_exception
+    if attempts >= _TRIES and isinstance(caught_exception, Exception):
+        if type(caught_exception).__name__ in _UNREACHED:
+            raise caught_exception
 
 
 def configured_region(profile: str) -> str:

@@ -339,9 +339,11 @@ def test_a_malformed_credential_is_said_without_it(
     aws: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a\nb")
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    slept: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time.sleep", slept.append)
     with pytest.raises(BackendError) as error:
         Ec2Backend(Cloud(region="us-east-1")).nodes()
+    assert len(slept) == 2
     assert str(error.value) == "AWS could not be asked: a credential or a proxy is malformed"
 
 
