@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +23,15 @@ class Calls:
     """What runs ssh for nodes.
 
     `preferred` holds where neither the user's nor the system's configuration says anything.
+    `place` writes a file for this dust alone; without it, and where it returns None, one is kept
+    for every dust that makes the same.
     """
 
-    def __init__(self, preferred: Mapping[str, str]) -> None:
+    def __init__(
+        self, preferred: Mapping[str, str], place: Callable[[str], Path | None] | None = None
+    ) -> None:
         self._preferred = preferred
+        self._place = place
         #: By the backend and by what it guesses of a node: the same for all nodes of an image.
         self._made: dict[tuple[Backend, tuple[tuple[str, str], ...]], Path] = {}
         self._folder: TemporaryDirectory[str] | None = None
@@ -58,6 +63,8 @@ class Calls:
             [file.absolute() for file in files if own or file.exists()],
             {**self._preferred, **backend.ssh_defaults, **guessed},
         )
+        if self._place and (private := self._place(text)):
+            return private
         name = f"ssh_config.{zlib.crc32(text.encode()):08x}"
         try:
             path = config.folder("cache") / name

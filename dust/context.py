@@ -31,6 +31,7 @@ from dust.printer import OutputClosed, Printer, in_colour
 from dust.questions import Question
 from dust.registry import Registry
 from dust.run import RUNNING, TIMEOUT, Result, Run
+from dust.sharing import Sharing
 
 #: Seconds between two looks at how far a copy is; for a copy that is given up to tidy up.
 PACE, PATIENCE = 0.25, 5.0
@@ -63,7 +64,8 @@ class Context:
         self.prompt_for: Callable[[str, bool], str | None] = _prompt_for
         self._sessions: Coordinator | None = None
         self._ahead: tuple[Backend, Aside[list[Node]]] | None = None
-        self._calls = Calls(ssh.DEFAULTS)
+        self._sharing: Sharing | None = None
+        self._calls: dict[bool, Calls] = {}
         self._states: dict[str, dict[str, Any]] = {}
 
     # --- for commands
@@ -349,6 +351,8 @@ class Context:
         if self._sessions is not None:
             self._sessions.shutdown()
             self._sessions = None
+        if self._sharing is not None:
+            self._sharing.close()
 
     # --- inside
 
@@ -362,7 +366,15 @@ class Context:
     def _argv(
         self, node: Node, command: str, *, tty: bool = True, subsystem: bool = False
     ) -> list[str]:
-        return self._calls.argv(self.backend, node, command, tty=tty, subsystem=subsystem)
+        if self._sharing is None:
+            self._sharing = sharing = Sharing()
+            flavours = {True: sharing.sessions(), False: sharing.others()}
+            self._calls = {
+                session: Calls({**ssh.DEFAULTS, **shared}, sharing.write)
+                for session, shared in flavours.items()
+            }
+        calls = self._calls[tty]
+        return calls.argv(self.backend, node, command, tty=tty, subsystem=subsystem)
 
 
 def _line_size() -> tuple[int, int]:

@@ -25,7 +25,7 @@ _COMPILED = [(kind, re.compile(pattern)) for kind, pattern in _REASONS]
 LAST = 512
 _NOISE = re.compile(
     r"^(?:Warning: Permanently added|(?:Shared c|C)onnection to .* closed\.$|\*{3}|debug\d:"
-    r"|Authenticat(?:ed|ing) |Transferred: |Bytes per second: )"
+    r"|Authenticat(?:ed|ing) |Transferred: |Bytes per second: |ControlSocket )"
 )
 
 #: What a server under load does to a new connection, before any login: worth another try.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -35,9 +36,16 @@ _NAME = re.compile(r"(?!-)(?!.*@(?:-|\Z))(?!@)[A-Za-z0-9_.:%@\[\]-]+")
 _PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.-]+")
 _GLOB = re.compile(r"([*?\[])")
 
-# A socket's path may have 104 bytes, or 108 on Linux; ssh adds 17 while it binds one, and
-# makes 40 of %C.
-_LONGEST_FOLDER = 103 - 17 - 40 - 1
+# A socket's path may have so many bytes; ssh adds 17 while it binds one, and makes 40 of %C.
+_LONGEST_SOCKET = (107 if sys.platform == "linux" else 103) - 17
+
+
+def socket(folder: Path, prefix: str) -> str:
+    """The ControlPath of sockets in that folder, or "" where it is too long for any."""
+    path = f"{folder}/{prefix}"
+    if len(os.fsencode(path)) + 40 > _LONGEST_SOCKET:
+        return ""
+    return quoted(path, tokens=True)[:-1] + '%C"'
 
 
 def shared(folder: Path, seconds: int) -> dict[str, str]:
@@ -45,13 +53,10 @@ def shared(folder: Path, seconds: int) -> dict[str, str]:
 
     Their sockets are in the folder; nothing is kept where its path is too long for that.
     """
-    if not seconds or len(os.fsencode(folder)) > _LONGEST_FOLDER:
+    path = socket(folder, "") if seconds else ""
+    if not path:
         return {}
-    return {
-        "ControlMaster": "auto",
-        "ControlPath": quoted(str(folder), tokens=True)[:-1] + '/%C"',
-        "ControlPersist": str(seconds),
-    }
+    return {"ControlMaster": "auto", "ControlPath": path, "ControlPersist": str(seconds)}
 
 
 def config(include: Sequence[Path], defaults: Mapping[str, str]) -> str:
