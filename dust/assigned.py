@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from dust import clusterfile
@@ -68,22 +67,20 @@ def selected(filter: str, nodes: Sequence[Node]) -> list[Node]:
 
 
 def _assigned(node: Node, file: ClusterFile) -> Node:
-    facts, guesses, details = dict(node.ssh), dict(node.ssh_defaults), dict(node.details)
+    facts, guesses, details = node.ssh, node.ssh_defaults, node.details
     if file.username:
-        facts["User"] = details["username"] = file.username
+        facts = {**facts, "User": file.username}
+        details = {**details, "username": file.username}
     if file.key:
         path = os.path.expanduser(file.key)
-        details["keyfile"] = path
-        facts["IdentityFile"] = f'"{path.replace("%", "%%")}"'
-        guesses["IdentitiesOnly"] = "yes"  # an agent may hold more keys than a server hears of
-    return replace(
-        node,
-        name=file.names.get(node.id, node.name),
-        cluster=file.name,
-        details=details,
-        ssh=facts,
-        ssh_defaults=guesses,
-    )
+        details = {**details, "keyfile": path}
+        facts = {**facts, "IdentityFile": f'"{path.replace("%", "%%")}"'}
+        # An agent may hold more keys than a server hears of.
+        guesses = {**guesses, "IdentitiesOnly": "yes"}
+    name = file.names.get(node.id, node.name)
+    where = node.ip, node.private_ip, file.name
+    what = node.tags, details, facts, guesses
+    return Node(name, node.id, node.backend, node.state, node.type, *where, *what)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

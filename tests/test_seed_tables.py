@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,16 @@ def test_vv_prints_every_name_that_a_filter_takes(capfd: pytest.CaptureFixture[s
     assert {"name", "id", "state", "type", "ip", "key", "launch_time"} <= {key for key, _ in pairs}
     for key, value in pairs:
         assert "web1" in dust(capfd, f"show {key}='{value}'")
+
+
+def test_a_kept_listing_is_shown_without_boto3() -> None:
+    ec2kept.keep(ec2kept.path_of("", "us-east-1"), printed_nodes(TABLE))
+    program = (
+        "import sys; from dust.cli import main; "
+        "status = main(['--region', 'us-east-1', '-c', 'show worker*', '-c', 'use slurm1']); "
+        "sys.exit(status or any(name in sys.modules for name in ('boto3', 'botocore')))"
+    )
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "worker2" in done.stdout
