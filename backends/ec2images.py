@@ -35,19 +35,22 @@ class Chosen:
 
 def chosen(cloud: Cloud, spec: Spec) -> list[Chosen]:
     """The images of a spec's groups. Raises `BackendError` for a type or image there is not."""
-    architectures = _architectures(cloud, sorted({group.instance_type for group in spec.groups}))
+    types = _types(cloud, sorted({group.instance_type for group in spec.groups}))
     known: dict[tuple[str, str], Chosen] = {}
     found = []
     for group in spec.groups:
-        key = group.options.image or DEFAULT, architectures[group.instance_type]
+        kind = types[group.instance_type]
+        _check(group, kind)
+        runs = kind["ProcessorInfo"]["SupportedArchitectures"]
+        key = group.options.image or DEFAULT, "arm64" if "arm64" in runs else "x86_64"
         if key not in known:
             known[key] = _chosen(cloud, *key, group)
         found.append(known[key])
     return found
 
 
-def _architectures(cloud: Cloud, types: Sequence[str]) -> Mapping[str, str]:
-    """What the processors of instance types run: x86_64 or arm64."""
+def _types(cloud: Cloud, types: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """What EC2 says of instance types."""
     try:
         answer = cloud.call("ec2", "describe_instance_types", InstanceTypes=list(types))
     except CloudError as error:
@@ -63,11 +66,19 @@ def _architectures(cloud: Cloud, types: Sequence[str]) -> Mapping[str, str]:
         hint = f"; did you mean {close[0]}?" if close else ""
         text = f"there is no instance type {missing} in {cloud.region}{hint}"
         raise BackendError(text) from error
-    runs = {}
-    for each in answer["InstanceTypes"]:
-        supported = each["ProcessorInfo"]["SupportedArchitectures"]
-        runs[str(each["InstanceType"])] = "arm64" if "arm64" in supported else "x86_64"
-    return runs
+    return {str(each["InstanceType"]): each for each in answer["InstanceTypes"]}
+
+
+def _check(group: Group, kind: Mapping[str, Any]) -> None:
+    """Refuse what nodes of a type cannot be."""
+    strategies = kind.get("PlacementGroupInfo", {}).get("SupportedStrategies", ["cluster"])
+    if group.options.use_placement_group and "cluster" not in strategies:
+        raise BackendError(
+            f"{group.instance_type} cannot be in a placement group: "
+            f"`use_placement_group: no` for {group.names[0]}, or another type"
+        )
+    if group.options.spot and "spot" not in kind.get("SupportedUsageClasses", ["spot"]):
+        raise BackendError(f"{group.instance_type} is not sold as spot")
 
 
 def _chosen(cloud: Cloud, wanted: str, architecture: str, group: Group) -> Chosen:

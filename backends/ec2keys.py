@@ -18,17 +18,27 @@ from dust.clusterfile import ClusterFile
 from dust.errors import BackendError, ConfigError
 
 
+def folder() -> Path:
+    """Where private keys are kept; it need not exist."""
+    return config.home() / "keys"
+
+
+def is_kept(pair: str) -> bool:
+    """Whether the private key of a key pair is there."""
+    return (folder() / f"{pair}.pem").is_file()
+
+
 def key_path(name: str) -> Path:
     """Where the private key of a cluster is kept."""
-    return config.home() / "keys" / f"dust-{name}.pem"
+    return folder() / f"dust-{name}.pem"
 
 
 def public_key(name: str) -> str:
     """The public key of a cluster; a pair is made if there is none yet. Raises `BackendError`."""
     path = key_path(name)
     if not path.exists():
-        with TemporaryDirectory(prefix=".new-", dir=config.folder("keys")) as folder:
-            made = Path(folder) / "key"
+        with TemporaryDirectory(prefix=".new-", dir=config.folder("keys")) as place:
+            made = Path(place) / "key"
             make_keys([made], comment=f"dust-{name}")
             config.write_whole(path, made.read_bytes())
     done = subprocess.run(

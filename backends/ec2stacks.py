@@ -53,6 +53,7 @@ class Ec2Stacks:
                 f"`cluster status {spec.name}` shows it"
             )
         images = chosen(self._cloud, spec)
+        self._check_given(spec)
         source = spec.allow_ssh_from or own_network(self._cloud)
         costs = [self._cost(group, image) for group, image in zip(spec.groups, images, strict=True)]
         rows = [
@@ -60,6 +61,7 @@ class Ec2Stacks:
             for group, image, (cost, _) in zip(spec.groups, images, costs, strict=True)
         ]
         remarks = [f"ssh from {source}, everything inside the cluster", _sum(spec, costs)]
+        remarks += [_absent(name) for name in sorted(_keys(spec)) if not ec2keys.is_kept(name)]
         if spec.create_vpc:
             remarks.insert(0, "a network (VPC) of its own")
         return Plan(spec, _HEADERS, tuple(rows), tuple(remarks), more=(images, source))
@@ -201,6 +203,20 @@ class Ec2Stacks:
                     reasons.append(f"{item['LogicalResourceId']}: {reason}")
         return "; ".join(dict.fromkeys(reversed(reasons)))
 
+    def _check_given(self, spec: Spec) -> None:
+        """Raise `BackendError` for a key pair, network or subnet that there is not."""
+        subnets = sorted({group.options.subnet_id for group in spec.groups} - {""})
+        if keys := sorted(_keys(spec)):
+            self._cloud.call("ec2", "describe_key_pairs", KeyNames=keys)
+        if spec.vpc_id:
+            self._cloud.call("ec2", "describe_vpcs", VpcIds=[spec.vpc_id])
+        if subnets:
+            found = self._cloud.call("ec2", "describe_subnets", SubnetIds=subnets)["Subnets"]
+            if outside := [each for each in found if each["VpcId"] != spec.vpc_id]:
+                raise BackendError(
+                    f"{outside[0]['SubnetId']} is not in {spec.vpc_id}, but {outside[0]['VpcId']}"
+                )
+
     def _cost(self, group: Group, image: Chosen) -> tuple[float | None, str]:
         """Dollars an hour for all nodes of a group, at most; or None, and why."""
         count, options = len(group.names), group.options
@@ -225,6 +241,15 @@ def own_network(cloud: Cloud) -> str:
             return str(ip_network(connection.getsockname()[0]))
     except OSError as error:
         raise CloudError(f"cannot reach {host}: {error}") from error
+
+
+def _keys(spec: Spec) -> set[str]:
+    """The key pairs that a spec names."""
+    return {group.options.key for group in spec.groups} - {""}
+
+
+def _absent(name: str) -> str:
+    return f"the key {name} is not in {ec2keys.folder()}: ssh has to have it from elsewhere"
 
 
 def _stack(item: Mapping[str, Any]) -> Stack:

@@ -25,9 +25,9 @@ REGION = "us-east-1"
 EXISTING = ("web1", "web2")
 SPEC = f"""\
 cloud:   {{provider: ec2, region: {REGION}}}
-cluster: {{name: slurm1, use_placement_group: yes, spot: yes, max_price: 0.05}}
+cluster: {{name: slurm1, spot: yes, max_price: 0.05}}
 nodes:
-- {{nodename: master, instance_type: t3.small, spot: no}}
+- {{nodename: master, instance_type: t2.small, spot: no}}
 - {{nodename: worker, instance_type: t3.nano, count: 2}}
 """
 
@@ -133,7 +133,7 @@ def _begin(environment: dict[str, str]) -> None:
         tags = [{"Key": "Name", "Value": name}, {"Key": "cluster-name", "Value": "webtest"}]
         client.run_instances(
             ImageId=images["Images"][0]["ImageId"],
-            InstanceType="t3.micro",
+            InstanceType="t2.micro",
             MinCount=1,
             MaxCount=1,
             TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],

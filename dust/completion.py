@@ -46,7 +46,8 @@ def _argument(text: str, start: int, command: Command, cluster: Cluster) -> tupl
         return _file_or_target(text, start, command, cluster)
     found = _matching(command.literals, word)
     if "<cluster>" in command.arguments:
-        return start, _matching(sorted({node.cluster for node in cluster.known()} - {""}), word)
+        found += _matching(sorted({node.cluster for node in cluster.known()} - {""}), word)
+        return (start, found) if found or "<file>" not in command.arguments else _path(text, start)
     if any(argument in _TARGETS for argument in command.arguments):
         at, targets = _target(text, start, cluster)
         return (at, targets) if not found else (start, found)

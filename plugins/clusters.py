@@ -252,6 +252,7 @@ def _delete(dust: Dust, name: str, yes: bool, wait: bool) -> None:
     if not yes and not dust.ask(f"remove all of {name} in {stacks.label}, for ever?", name):
         dust.error("cluster: nothing was removed")
         return
+    dust.sessions.close([node for node in dust.cluster.nodes() if node.cluster == name])
     stack = _followed(dust, "removing", name, wait, lambda f: stacks.delete(name, f))
     dust.cluster.update()
     if dust.cluster.working_set == name and stack.gone:

@@ -9,9 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from recording import NODES, Recorder
 
 from dust.backends.local import LocalBackend
 from dust.cli import main
+from dust.cluster import Cluster
+from dust.completion import complete
+from dust.errors import ConfigError
+from dust.registry import Registry
+from dust.specfile import read
 
 SPEC = """\
 cloud: {provider: local}
@@ -164,3 +170,59 @@ sys.path.insert(0, root)
 sys.argv[0] = root + "/bin/_demo.py"
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+
+
+def test_a_new_spec_is_asked_for_and_can_be_made(
+    typed: Typed, backend: LocalBackend, tmp_path: Path
+) -> None:
+    status, out, err = typed("cluster new", "cluster create cluster1.yaml")
+    assert (status, err) == (0, "")
+    assert "cluster1.yaml is written: `cluster create cluster1.yaml` makes it" in out
+    assert [node.name for node in backend.nodes()] == ["master", "worker1", "worker2"]
+    status, _, err = typed("cluster new slurm1.yaml", yes=False)
+    assert status == 1
+    assert "slurm1.yaml is there already. Replace it? no:" in err
+    assert (tmp_path / "slurm1.yaml").read_text() == SPEC
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        (["1st"], "name: '1st' is not a cluster's name"),
+        (["a", "mars"], "region: 'mars' is not a region"),
+        (["a", "us-west-2", "large"], "instance_type: 'large' is not an instance type"),
+        (["a", "us-west-2", "c7i.large", "0"], "count: '0' is not a whole number"),
+        (["a, spot: yes}\nnodes: [", "b"], "new.yaml:3: "),
+    ],
+)
+def test_a_wrong_answer_writes_no_spec(answers: list[str], message: str, tmp_path: Path) -> None:
+    dust = Recorder(NODES, tmp_path)
+    dust.backend.name, dust.backend.region = "ec2", "us-east-1"
+    dust.lines = answers
+    with pytest.raises(ConfigError) as caught:
+        dust.type("cluster", "new", str(tmp_path / "new.yaml"))
+    assert message in str(caught.value)
+    assert not (tmp_path / "new.yaml").exists()
+
+
+def test_a_new_spec_for_ec2(tmp_path: Path) -> None:
+    dust = Recorder(NODES, tmp_path)
+    dust.backend.name, dust.backend.region = "ec2", "us-east-1"
+    dust.lines = ["slurm1", "closest", "c7i.large", "4"]
+    path = tmp_path / "new.yaml"
+    dust.type("cluster", "new", str(path))
+    spec = read(path)
+    assert (spec.name, spec.provider, spec.region) == ("slurm1", "ec2", "closest")
+    assert spec.names == ["master", "worker1", "worker2", "worker3", "worker4"]
+    assert {group.instance_type for group in spec.groups} == {"c7i.large"}
+
+
+def test_words_names_and_files_are_completed(backend: LocalBackend, tmp_path: Path) -> None:
+    backend.create(["a"], "slurm1")
+    cluster, registry = Cluster(backend), Registry(tmp_path)
+    registry.load()
+    cluster.nodes()
+    assert complete("cluster sta", registry, cluster) == (8, ["status"])
+    assert complete("cluster status sl", registry, cluster) == (15, ["slurm1"])
+    at, paths = complete("cluster create slurm1.", registry, cluster)
+    assert (at, paths) == (15, ["slurm1.yaml"])

@@ -12,9 +12,11 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -29,6 +31,7 @@ from dust.backends.ec2 import Ec2Backend
 from dust.backends.ec2client import Cloud
 from dust.backends.ec2closest import closest, remembered
 from dust.backends.ec2stacks import Ec2Stacks, own_network
+from dust.backends.local import LocalBackend
 from dust.cli import main
 from dust.errors import BackendError
 from dust.specfile import parse
@@ -176,6 +179,9 @@ def test_a_file_about_another_cluster_is_left_alone(
             "c7i.larg",
             "no instance type c7i.larg in us-east-1; did you mean c7i.large?",
         ),
+        ("c7g.xlarge", "t4g.nano", "t4g.nano cannot be in a placement group"),
+        ("count: 2", "count: 2, key: mine", "'mine'}' does not exist"),
+        ("spot: yes", "vpc_id: vpc-01234567", "'vpc-01234567'} does not exist"),
         (IMAGE, "ami-0123456789", "ami-0123456789"),
         (IMAGE, "nothing-*", "for arm64 is called nothing-*; `ubuntu`, `amazon-linux` or an id"),
         (IMAGE, "ami-1e749f67", "image ami-1e749f67 is made for x86_64, and c7g.xlarge is arm64"),
@@ -246,6 +252,68 @@ def test_a_killed_dust_loses_neither_key_nor_file(
     out = typed("cluster status slurm1", "show")[1]
     assert "slurm1: create complete" in out
     assert (tmp_path / "home" / "keys" / "dust-slurm1.pem").read_text() == key
+
+
+def test_a_key_and_a_network_that_are_given(typed: Typed, cloud: Cloud, tmp_path: Path) -> None:
+    (vpc, *_) = cloud.call("ec2", "describe_vpcs")["Vpcs"]
+    subnets = cloud.call("ec2", "describe_subnets")["Subnets"]
+    cloud.call("ec2", "create_key_pair", KeyName="mine", KeyType="ed25519")
+    text = SPEC.replace(
+        "spot: yes", f"key: mine, vpc_id: {vpc['VpcId']}, subnet_id: {subnets[0]['SubnetId']}"
+    ).replace("max_price: 0.05, ", "")
+    (tmp_path / "given.yaml").write_text(text)
+    status, out, err = typed("cluster create --no-wait given.yaml")
+    assert (status, err) == (0, "")
+    assert "the key mine is not in " in out
+    assert {
+        (node.details["key"], node.details["subnet"]) for node in Ec2Backend(cloud).nodes()
+    } == {("mine", subnets[0]["SubnetId"])}
+    assert kept(tmp_path / "home") == ["clusters/slurm1.yaml"]
+    other = cloud.call("ec2", "create_vpc", CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    (tmp_path / "given.yaml").write_text(text.replace(vpc["VpcId"], other).replace("slurm1", "s2"))
+    err = typed("cluster create given.yaml")[2]
+    assert f"{subnets[0]['SubnetId']} is not in {other}, but {vpc['VpcId']}" in err
+
+
+def test_ssh_is_waited_for(
+    typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """All instances are one local node, which begins to listen when it was tried in vain."""
+    local = LocalBackend(tmp_path / "local")
+    (change,) = local.create(["node"])
+    (node,) = local.nodes()
+    local.stop([change.id])
+    login = [f"-p {node.ssh['Port']}", f"-i {tmp_path}/local/id", "-o StrictHostKeyChecking=no"]
+    login += ["-o UserKnownHostsFile=/dev/null", f"-W {node.ip}:{node.ssh['Port']}"]
+    (tmp_path / "ssh_config").write_text(
+        f"Host *\n ProxyCommand ssh -F none {' '.join(login)} {node.ssh['User']}@{node.ip}\n"
+        f" IdentityFile {tmp_path}/local/id\n"
+    )
+    spec = SPEC.replace(", username: admin", f", username: {node.ssh['User']}")
+    (tmp_path / "slurm1.yaml").write_text(spec.replace(" username: ubuntu,", ""))
+    argv = ["-y", "--backend", "ec2", "--region", "us-east-1", "-F", str(tmp_path / "ssh_config")]
+    monkeypatch.setattr("dust.plugins.clusters.PATIENCE", 0)
+    assert main([*argv, "-c", "cluster create slurm1.yaml", "-c", "cluster delete slurm1"]) == 1
+    said = capfd.readouterr()
+    assert said.err.count("ssh does not answer") == 3
+    assert "slurm1: gone" in said.out
+    monkeypatch.setattr("dust.plugins.clusters.PATIENCE", 60)
+    monkeypatch.setattr("dust.plugins.clusters.PAUSE", 0)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        local.start([change.id])
+
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=sleep)
+    monkeypatch.setattr("dust.plugins.clusters.time", clock)
+    try:
+        assert main([*argv, "-c", "cluster create slurm1.yaml", "-c", "@master echo hi"]) == 0
+    finally:
+        local.terminate([change.id])
+    out = capfd.readouterr().out
+    assert slept
+    assert "slurm1: ssh answers on all nodes\n[master] hi\n" in out
 
 
 # --- stacks that move

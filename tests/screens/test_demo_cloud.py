@@ -24,12 +24,12 @@ pytestmark = pytest.mark.skipif(
 # The tables of the first description; ids and addresses are others each time.
 WEB = """\
 webtest
-      web1        t3.micro     running      i-* *     *
-      web2        t3.micro     running      i-* *     *
+      web1        t2.micro     running      i-* *     *
+      web2        t2.micro     running      i-* *     *
 """
 SLURM = """\
 slurm1
-      master       t3.small     running      i-* *   *
+      master       t2.small     running      i-* *   *
       worker1      t3.nano      running      i-* *   *
       worker2      t3.nano      running      i-* *   *
 """
