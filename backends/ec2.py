@@ -32,10 +32,15 @@ class Ec2Backend:
         cloud: Cloud,
         sleep: Callable[[float], None] = time.sleep,
         ssh_config: Path | None = None,
+        address: str = "auto",
     ) -> None:
-        """Ask nothing yet; `sleep` takes seconds, `ssh_config` is used in place of the user's."""
+        """Ask nothing yet; `sleep` takes seconds, `ssh_config` is used in place of the user's.
+
+        `address` is the setting of this name.
+        """
         self.cloud = cloud
         self.ssh_config = ssh_config
+        self._address = address
         self.region = cloud.region or "(no region)"
         parts = self.name, printable(cloud.profile), printable(self.region)
         self.label = " ".join(filter(None, parts))
@@ -45,7 +50,7 @@ class Ec2Backend:
         """Return all instances but the terminated ones, in the order of their names."""
         found = list(described(self.cloud, {"instance-state-name": _LISTED}))
         images = self._images({item.get("ImageId", "") for item in found} - {""})
-        routes = ec2reach.routes(self.cloud, found, ec2reach.own_id())
+        routes = ec2reach.routes(self.cloud, found, ec2reach.own_id(), self._address)
         nodes = [
             as_node(item, images.get(item.get("ImageId", ""), ""), routes[item["InstanceId"]])
             for item in found
@@ -64,7 +69,8 @@ class Ec2Backend:
 
     def elsewhere(self, region: str) -> Ec2Backend:
         """The same account in another region."""
-        return Ec2Backend(Cloud(self.cloud.profile, region), ssh_config=self.ssh_config)
+        cloud = Cloud(self.cloud.profile, region)
+        return Ec2Backend(cloud, ssh_config=self.ssh_config, address=self._address)
 
     def check(self, verb: str, ids: Sequence[str]) -> None:
         """Ask EC2 whether it would take the call."""
@@ -117,7 +123,7 @@ class Ec2Backend:
         return names
 
     def _file(self) -> Path:
-        return ec2kept.path_of(self.cloud.profile, self.cloud.region)
+        return ec2kept.path_of(self.cloud.profile, self.cloud.region, self._address)
 
 
 def cloud_of(backend: Backend, what: str) -> Cloud:

@@ -17,11 +17,13 @@ from dust.node import Node
 _FORM = 3
 
 
-def path_of(profile: str, region: str) -> Path:
-    """The file for a profile and region, of one endpoint; it need not exist."""
+def path_of(profile: str, region: str, address: str = "auto") -> Path:
+    """The file for a profile, region and setting `address`; it need not exist."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_EC2") or os.environ.get("AWS_ENDPOINT_URL", "")
     key = os.environ.get("AWS_ACCESS_KEY_ID", "") if not profile else ""  # its account is another
-    exact = zlib.crc32("\0".join((profile, region, endpoint, key)).encode("utf-8", "replace"))
+    exact = zlib.crc32(
+        "\0".join((profile, region, endpoint, key, address)).encode("utf-8", "replace")
+    )
     plain = re.sub(r"[^A-Za-z0-9-]+", "_", f"{region}-{profile or 'default'}")[:80]
     return config.home() / "cache" / f"ec2-{plain}-{exact:08x}.json"
 

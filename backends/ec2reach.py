@@ -38,17 +38,24 @@ def own_id(path: Path = _OWN_ID) -> str:
     return text if _ID.fullmatch(text) else ""
 
 
-def routes(cloud: Cloud, items: Sequence[Mapping[str, Any]], own: str) -> dict[str, Route]:
+def routes(
+    cloud: Cloud, items: Sequence[Mapping[str, Any]], own: str, address: str = "auto"
+) -> dict[str, Route]:
     """The route to each instance, by id. Asks AWS only where an instance has no usual one.
 
-    `own` is the id of the instance that this machine is, or "".
+    `own` is the id of the instance that this machine is, or ""; `address` is the setting of this
+    name: `public` or `private` says which to take, whatever this machine is.
     """
     vpcs = [item.get("VpcId", "") for item in items if item["InstanceId"] == own]
+    if address == "public":
+        vpcs = []
     found: dict[str, Route] = {}
     apart: list[Mapping[str, Any]] = []
     for item in items:
         public, private = item.get("PublicIpAddress", ""), item.get("PrivateIpAddress", "")
-        if private and item.get("VpcId", "") in vpcs:
+        if private and address == "private":
+            found[item["InstanceId"]] = Route(private, note="private, by the setting `address`")
+        elif private and item.get("VpcId", "") in vpcs:
             found[item["InstanceId"]] = Route(private, note="private: it is in this machine's VPC")
         elif public or not private or item["State"]["Name"] != "running":
             found[item["InstanceId"]] = Route(public or private)

@@ -148,7 +148,8 @@ def backend(settings: Settings) -> Backend:
         from dust.backends.ec2client import Cloud
 
         cloud = Cloud(settings.profile, settings.region)
-        return Ec2Backend(cloud, ssh_config=ssh_config.absolute() if ssh_config else None)
+        own = ssh_config.absolute() if ssh_config else None
+        return Ec2Backend(cloud, ssh_config=own, address=settings.address)
     from dust.backends.ssh import SshBackend
 
     return SshBackend.from_options(ssh_config, settings.inventory or None)

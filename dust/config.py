@@ -154,6 +154,11 @@ class Settings:
     ssh_config: str = _setting("", "an ssh configuration file in place of the user's own")
     profile: str = _setting("", "the AWS profile; empty is AWS_PROFILE, or the default one")
     region: str = _setting("", "the AWS region; empty is the one of the AWS configuration")
+    address: str = _setting(
+        "auto",
+        "how EC2 nodes are reached: auto is by the private address within their VPC only",
+        choices=("auto", "public", "private"),
+    )
 
     def __post_init__(self) -> None:
         """Refuse what could not have been typed."""

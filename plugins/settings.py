@@ -12,6 +12,9 @@ _AT_START = {
     "inventory": "dust -i FILE",
     "ssh_config": "dust -F FILE",
     "history_size": "in config.yaml",
+    "profile": "dust --profile NAME",
+    "region": "dust --region NAME; `use NAME` goes to another now",
+    "address": "in config.yaml",
     "use": "dust --cluster NAME; `use NAME` changes the working set now",
 }
 

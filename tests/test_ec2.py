@@ -425,6 +425,21 @@ def test_a_damaged_listing_is_as_none(backend: Ec2Backend, text: str) -> None:
     assert backend.kept() is None
 
 
+def test_the_private_address_is_taken_where_it_is_set(
+    backend: Ec2Backend, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    launch(backend, "a")
+    private = by_name(backend)["a"].private_ip
+    for text in "auto", "private", "public":
+        (tmp_path / "home" / "config.yaml").write_text(f"address: {text}\n")
+        main(["--region", "us-east-1", "-c", "show -vv a", "-c", "set address private"])
+        said = capfd.readouterr()
+        assert ("private, by the setting" in said.out) == (text == "private")
+        assert "set address: this holds from the start (in config.yaml)" in said.err
+    there = Ec2Backend(backend.cloud, address="private")
+    assert there.nodes()[0].ssh["HostName"] == private
+
+
 def test_reboot(backend: Ec2Backend) -> None:
     first, second = launch(backend, "a", "b")
     sent = inject(backend, "RebootInstances")

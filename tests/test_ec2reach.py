@@ -69,6 +69,10 @@ def test_the_public_address_outside_the_private_one_within(tools: Path) -> None:
     assert [route.address for route in outside.values()] == ["52.0.0.1", "52.0.0.3"]
     inside = routes(cloud, items, "i-00000002")
     assert [route.address for route in inside.values()] == ["10.0.0.1", "10.0.0.2", "52.0.0.3"]
+    private = routes(cloud, items, "", "private")
+    assert [route.address for route in private.values()] == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+    public = routes(cloud, [items[0], items[2]], "i-00000001", "public")
+    assert [route.address for route in public.values()] == ["52.0.0.1", "52.0.0.3"]
     assert cloud.asked == []
 
 
