@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -77,10 +78,13 @@ def remember(name: str, region: str, username: str) -> None:
     clusterfile.write(file)
 
 
-def forget(name: str, region: str) -> None:
-    """Remove the file and the key of a cluster that is gone; what others made stays."""
+def forget(name: str, region: str, ended: datetime | None = None) -> None:
+    """Remove the file and the key of a cluster that is gone; what others made stays.
+
+    So does what was written after its end: the next cluster of that name is being made.
+    """
     path = ClusterFile(name, "").path
-    if _is_ours(path, name, region):
+    if _is_ours(path, name, region) and not (ended and _is_newer(path, ended)):
         for each in path, key_path(name):
             with suppress(FileNotFoundError):
                 each.unlink()
@@ -88,6 +92,13 @@ def forget(name: str, region: str) -> None:
 
 def _filter(name: str) -> str:
     return f"cluster={name}"
+
+
+def _is_newer(path: Path, than: datetime) -> bool:
+    try:
+        return path.stat().st_mtime > than.timestamp()
+    except FileNotFoundError:
+        return False
 
 
 def _is_ours(path: Path, name: str, region: str) -> bool:

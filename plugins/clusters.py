@@ -248,6 +248,12 @@ def _delete(dust: Dust, name: str, yes: bool, wait: bool) -> None:
 
     stacks = stacks_of(dust.backend)
     stack = dust.aside(lambda: stacks.status(name, lambda stack: False))
+    if stack.gone:
+        dust.print(f"{name}: gone already")
+        return
+    if not stack.ours:
+        dust.error(f"cluster: Dust did not make {name}: remove it by what made it")
+        return
     dust.table([[part.name, part.kind, part.state] for part in stack.parts])
     if not yes and not dust.ask(f"remove all of {name} in {stacks.label}, for ever?", name):
         dust.error("cluster: nothing was removed")

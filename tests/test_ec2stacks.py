@@ -26,11 +26,13 @@ from botocore.stub import Stubber
 from cloud import account, launch, serving
 from moto.cloudformation.models import CloudFormationBackend
 
-from dust.backends import ec2groups
+from dust.backends import ec2groups, ec2keys
 from dust.backends.ec2 import Ec2Backend
 from dust.backends.ec2client import Cloud
 from dust.backends.ec2closest import closest, remembered
-from dust.backends.ec2stacks import Ec2Stacks, own_network
+from dust.backends.ec2plan import own_network
+from dust.backends.ec2prices import Listed, Prices
+from dust.backends.ec2stacks import Ec2Stacks
 from dust.backends.local import LocalBackend
 from dust.cli import main
 from dust.errors import BackendError
@@ -116,6 +118,15 @@ def test_from_a_spec_to_instances_and_back(typed: Typed, cloud: Cloud, tmp_path:
     assert cloud.call("ec2", "describe_key_pairs")["KeyPairs"] == []
     assert kept(tmp_path / "home") == []
     assert "slurm1: gone" in typed("cluster status slurm1")[1]
+    assert typed("cluster delete slurm1", yes=False) == (0, "slurm1: gone already\n", "")
+
+
+def test_what_it_costs_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Prices, "listed", lambda *asked: Listed(0.25, 0))
+    plan = Ec2Stacks(cloud, "").plan(parse(SPEC, Path("x")))
+    assert [row[-1] for row in plan.rows] == ["0.2500", "0.1000"]
+    assert plan.rows[1][3] == "spot, at most $0.05"
+    assert "all: at most $0.3500 an hour for computing, without disks and traffic" in plan.remarks
 
 
 def test_a_user_that_holds_for_all_nodes_is_in_the_cluster_s_file(
@@ -451,6 +462,21 @@ def test_a_stack_that_nobody_follows_is_followed_by_the_next(
     stack = stacks.status("slurm1", lambda stack: True)
     assert (stack.gone, stack.failed) == (True, f"rolled back, nothing of it is left: {WHY}")
     assert kept(tmp_path / "home") == []
+
+
+def test_the_key_of_the_next_cluster_outlives_the_last_one(
+    stubbed: tuple[Ec2Stacks, Stubber], tmp_path: Path
+) -> None:
+    stacks, stubber = stubbed
+    ec2keys.public_key("slurm1")
+    ec2keys.remember("slurm1", "us-east-1", "")  # it is about to be made
+    for _ in range(2):
+        gone = described("DELETE_COMPLETE")
+        gone["Stacks"][0]["DeletionTime"] = NOW
+        stubber.add_response("describe_stacks", gone)
+    stubber.add_response("describe_stack_events", events())
+    assert stacks.status("slurm1", lambda stack: True).gone
+    assert kept(tmp_path / "home") == ["clusters/slurm1.yaml", "keys/dust-slurm1.pem"]
 
 
 def test_what_a_deletion_leaves_is_told(stubbed: tuple[Ec2Stacks, Stubber]) -> None:
