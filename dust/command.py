@@ -247,6 +247,15 @@ class Dust(Protocol):
         """What this plugin keeps between its calls, as long as the shell lives."""
         ...
 
+    @property
+    def logged(self) -> Path | None:
+        """The folder in which sessions are logged."""
+        ...
+
+    def log_to(self, folder: Path | None) -> None:
+        """Log sessions in that folder, or no more. Raises DustError."""
+        ...
+
     def select(self, target: str = "") -> list[Node]:
         """The nodes of a target in any state; an empty one is the working set."""
         ...

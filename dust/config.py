@@ -25,15 +25,16 @@ def home() -> Path:
 def folder(*names: str) -> Path:
     """A folder under the home, such as `folder("cache")`, made with mode 0700 if it is missing."""
     path = home().joinpath(*names)
-    _make_folder(path)
+    make_folder(path)
     return path
 
 
-def _make_folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Make a folder with mode 0700, and those above it, unless it is there. Raises ConfigError."""
     if path.is_dir():
         return
     try:
-        _make_folder(path.parent)
+        make_folder(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot make the folder: {error.strerror or error}", path) from error
@@ -47,7 +48,7 @@ def write_whole(path: Path, content: str | bytes, mode: int = 0o600) -> None:
     """
     data = content.encode() if isinstance(content, str) else content
     target = Path(os.path.realpath(path))
-    _make_folder(target.parent)
+    make_folder(target.parent)
     temporary = target.with_name(f".{target.name}.{os.urandom(6).hex()}")
     try:
         try:
@@ -148,6 +149,7 @@ class Settings:
         "auto", "colours: auto is on a terminal only", choices=("auto", "always", "never")
     )
     history_size: int = _setting(10000, "lines that the history keeps", _number(0))
+    progress: bool = _setting(True, "how far the last line is, above the prompt", _switch)
     errexit: bool = _setting(False, "stop a script at its first failure", _switch)
     use: str = _setting("", "the working set at the start; empty is everything")
     inventory: str = _setting("", "a file of hosts for the ssh backend")

@@ -11,6 +11,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from dust import config, lines, messages, ssh, transfers
@@ -31,6 +32,7 @@ from dust.printer import OutputClosed, Printer, in_colour
 from dust.questions import Question
 from dust.registry import Registry
 from dust.run import RUNNING, TIMEOUT, Result, Run
+from dust.sessionlog import SessionLog
 from dust.sharing import Sharing
 
 #: Seconds between two looks at how far a copy is; for a copy that is given up to tidy up.
@@ -177,6 +179,22 @@ class Context:
         """End the shell after this command."""
         self.leaving = status
 
+    @property
+    def logged(self) -> Path | None:
+        """The folder in which sessions are logged."""
+        return self.display.log.folder if self.display.log else None
+
+    def log_to(self, folder: Path | None) -> None:
+        """Log sessions in that folder, or no more. Raises DustError."""
+        log = SessionLog(folder, self.cluster.label, self._log_failed) if folder else None
+        if self.display.log:
+            self.display.log.close()
+        self.display.log = log
+
+    def _log_failed(self, why: str) -> None:
+        self.display.log = None
+        self.printer.error(why)
+
     def show_run(self, run: Run, nodes: Sequence[Node], form: str) -> None:
         """Print the output of a run again."""
         self.printer.show(run, nodes, form)
@@ -277,6 +295,9 @@ class Context:
         """Send a line, with its variables filled for each node, to these nodes' sessions."""
         whole = quiet or self.settings.output != "stream"
         text = lines.filled(line, nodes, self.cluster.number) if "{" in line else line
+        if self.display.log:
+            for node in nodes:
+                self.display.log.sent(node, text if isinstance(text, str) else text(node))
         run = self.sessions.run(nodes, text, whole=whole, quiet=quiet)
         run.line = line
         if not quiet:
@@ -353,6 +374,7 @@ class Context:
             self._sessions = None
         if self._sharing is not None:
             self._sharing.close()
+        self.log_to(None)
 
     # --- inside
 

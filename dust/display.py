@@ -10,6 +10,7 @@ from dust.nodeset import fold
 from dust.printer import Printer
 from dust.questions import Questions
 from dust.run import Result, Run
+from dust.sessionlog import SessionLog
 
 #: Most output that is kept while the terminal is lent to something else, in bytes.
 KEPT = 8 << 20
@@ -24,6 +25,8 @@ class Display:
         self.sessions: Coordinator | None = None
         #: Called when a state or a question changed, for the prompt.
         self.stirred: Callable[[], None] = lambda: None
+        #: Where everything is written down too.
+        self.log: SessionLog | None = None
         self._printer = printer
         self._kept: list[bytes] = []
         self._kept_size = 0
@@ -31,6 +34,8 @@ class Display:
 
     def output(self, link: Link, data: bytes) -> None:
         """Show what a session printed, unless its run is shown later."""
+        if self.log:
+            self.log.output(link.node, data)
         if link.runs and (link.runs[-1].quiet or self.form != "stream"):
             return
         self._printer.output(link.node, data)
@@ -78,6 +83,8 @@ class Display:
         """A turn of the loop is over: write what it brought."""
         self._tell_notes()
         self._printer.flush()
+        if self.log:
+            self.log.flush()
 
     def keep(self, keep: bool) -> None:
         """Keep all output while something else has the terminal; then show it.

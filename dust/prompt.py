@@ -22,6 +22,7 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from dust import completion, config
 from dust.errors import DustError
 from dust.history import FileHistory
+from dust.screen import printable
 from dust.shell import Shell
 
 #: Seconds between two writes above the prompt, so that a flood costs few repaints.
@@ -30,6 +31,8 @@ PACE = 0.03
 WAITING = 1 << 20
 #: Seconds after which nodes are listed in the background: the prompt stands by then.
 _SOON = 0.2
+#: Seconds between two looks at how far the last line is, the first of them too.
+_EVERY = 1.0
 _STYLES = {"ready": "ansigreen", "down": "ansired", "waiting": "ansiyellow bold"}
 
 
@@ -51,6 +54,8 @@ class Prompt:
         self._size = 0
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._looking: asyncio.TimerHandle | None = None
+        self._progress = ""  # how far the last line was at the last look
         self._reading = False
         path = config.home() / "history"
         self._history = FileHistory(
@@ -128,10 +133,14 @@ class Prompt:
         printer.flush()
         printer.above = self._above
         self._resume()
+        self._progress = ""
+        self._look_later()
         try:
             return await self._session.prompt_async(default=typed, handle_sigint=False)
         finally:
             self._pause()
+            if self._looking:
+                self._looking.cancel()
             if self._writing:
                 await self._writing
             printer.above = None
@@ -164,6 +173,17 @@ class Prompt:
             self._timer = loop.call_later(
                 max(0.0, sessions.deadline - time.monotonic()), self._pump
             )
+
+    def _look_later(self) -> None:
+        """Look how far the last line is in a moment, if it is not done."""
+        self._looking = None
+        if self._shell.progress():
+            self._looking = asyncio.get_event_loop().call_later(_EVERY, self._look)
+
+    def _look(self) -> None:
+        self._progress = self._shell.progress()
+        self._session.app.invalidate()
+        self._look_later()
 
     def _above(self, data: bytes) -> None:
         self._pending.append(data)
@@ -207,7 +227,11 @@ class Prompt:
         where, backend = context.cluster.working_set, context.backend
         if not where or backend.label != backend.name:  # which account and region stays visible
             where = backend.label + (f"/{where}" if where else "")
-        parts: StyleAndTextTuples = [("bold", f"dust:{where}")]
+        parts: StyleAndTextTuples = []
+        if self._progress and self._shell.progress() and not self._session.app.is_done:
+            width = self._session.app.output.get_size().columns - 1
+            parts.append(("ansibrightblack", printable(self._progress)[:width] + "\n"))
+        parts.append(("bold", f"dust:{where}"))
         for state, count in self._shell.status().items():
             parts.append(("", " "))
             parts.append((_STYLES.get(state, ""), f"{count} {state}"))

@@ -243,17 +243,11 @@ class Progress:
             from shutil import get_terminal_size  # most runs end before
 
             width = get_terminal_size().columns - 1
-            write(2, f"\r{self._text()[:width]}\x1b[K".encode())
+            text = printable(self._run.progress(self._name))[:width]
+            write(2, f"\r{text}\x1b[K".encode())
             self._shown = True
             self._due = now + EVERY
         return self._due - now
-
-    def _text(self) -> str:
-        run = self._run
-        total = len(run.results)
-        late = fold(self._name(node) for node in run.unfinished())
-        seconds = time.monotonic() - run.begun
-        return printable(f"{total - run.pending}/{total} done, {seconds:.0f} s, waiting for {late}")
 
 
 class Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -168,6 +168,13 @@ class Run:
     def unfinished(self) -> list[Node]:
         """The nodes where it still runs."""
         return [r.node for r in self.results.values() if r.state == RUNNING]
+
+    def progress(self, name: Callable[[Node], str]) -> str:
+        """`13/15 done, 42 s, waiting for worker[4-5]`."""
+        total = len(self.results)
+        late = fold(name(node) for node in self.unfinished())
+        seconds = time.monotonic() - self.begun
+        return f"{total - self.pending}/{total} done, {seconds:.0f} s, waiting for {late}"
 
     def summary(self) -> str:
         """`worker[4-5]: exit 1 · master: exit 127 · 13 ok, 2.1 s`."""

@@ -216,6 +216,13 @@ class Shell:
         busy = [n for n in nodes if n.id in links and links[n.id].state not in (READY, "down")]
         return bool(self.context.interrupt(busy)) if busy else False
 
+    def progress(self) -> str:
+        """How far the last line is; "" once it is done, and where one node alone has it."""
+        run = self.context.last
+        if run is None or run.done or len(run.results) < 2 or not self.context.settings.progress:
+            return ""
+        return run.progress(self.context.cluster.label)
+
     def running(self) -> list[Node]:
         """The nodes whose sessions have something running."""
         links = self.context.sessions.links.values() if self.context.has_sessions else ()

@@ -229,6 +229,11 @@ class Recorder:
     def history(self) -> list[str]:
         return self.typed
 
+    logged: Path | None = None
+
+    def log_to(self, folder: Path | None) -> None:
+        self.logged = folder
+
     def leave(self, status: int = 0) -> None:
         self.left = status
 

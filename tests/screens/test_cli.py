@@ -253,6 +253,19 @@ def test_interrupt(home: Path) -> None:
     assert "master,worker[1-2]: exit 130" in stderr
 
 
+def test_sessions_are_logged(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    done = dust(
+        home, "-c", f"log on {folder}", "-c", "@worker* echo hi; echo {name}", "-c", "log off",
+        "-c", "@worker* echo later", "-c", "log",
+    )  # fmt: skip
+    assert f"sessions are logged in {folder}" in done.stdout
+    assert done.stdout.splitlines()[-1] == "there is no log"
+    assert sorted(path.name for path in folder.iterdir()) == ["worker1.log", "worker2.log"]
+    text = (folder / "worker1.log").read_text()
+    assert text[8:] == " $ echo hi; echo worker1\nhi\nworker1\n"
+
+
 def test_dust_at(home: Path) -> None:
     def at(*arguments: str) -> Done:
         return subprocess.run(

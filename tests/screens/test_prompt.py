@@ -41,6 +41,26 @@ def test_output_comes_above_what_is_typed(dust: Start, home: Path) -> None:
     screen.wait_for("half a line")
 
 
+def test_how_far_a_line_is_stands_above_the_prompt_while_it_lasts(dust: Start, home: Path) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    gate = home / "late"
+    os.mkfifo(gate)
+    screen.line(f"@worker* [ {{name}} = worker1 ] || read x < {gate}; echo over")
+    screen.wait_for("1/2 done")
+    screen.send("half a li")
+    screen.wait_for("1 busy$ half a li")
+    assert "waiting for worker2\ndust:" in screen.text
+    gate.write_text("now\n")
+    screen.wait(lambda text: text.endswith("2 ready$ half a li"))
+    assert "done" not in screen.text
+    screen.send("\x03")
+    screen.line("set progress off")
+    screen.line("@worker* sleep 1.5; echo slept")
+    screen.wait_for("slept", 3)  # the line that was typed too
+    assert b"0/2 done" not in screen.raw
+
+
 def test_ctrl_c_clears_then_interrupts(dust: Start) -> None:
     screen = dust()
     screen.wait_for("dust:local$")
