@@ -312,6 +312,7 @@ class Context:
         Ctrl-C interrupts what `run` is doing; a second one within a second stops waiting for it
         (Interrupted). A signal to end ends dust.
         """
+        self.printer.flush()  # what was said is seen while waiting
         deadline = None if timeout is None else time.monotonic() + timeout
         pressed = float("-inf")
         while True:

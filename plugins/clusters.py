@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from dust.clusterspec import Spec
     from dust.stack import Follow, Stack
 
-#: Seconds for which nodes may boot until ssh answers, and between two tries.
+#: Seconds for which nodes may boot until ssh answers, and between the first two tries.
 PATIENCE, PAUSE = 300.0, 5.0
 
 
@@ -173,13 +174,17 @@ def _closest(dust: Dust) -> str:
 
 def _wait_for_ssh(dust: Dust, name: str) -> None:
     """Open a session on each node, again and again while they boot."""
+    dust.print(f"{name}: waiting for ssh to answer; Ctrl-C ends waiting")
     before, dust.cluster.working_set = dust.cluster.working_set, ""
-    begun = time.monotonic()
+    begun, pause = time.monotonic(), PAUSE
     try:
         while late := [r for r in dust.run(f"cluster={name}", ":") if r.status is None]:
+            if any(result.error == "interrupted" for result in late):
+                raise Interrupted
             if time.monotonic() - begun > PATIENCE:
                 break
-            dust.aside(lambda: time.sleep(PAUSE), lambda: f"{name}: waiting for ssh ...")
+            dust.aside(partial(time.sleep, pause), lambda: f"{name}: waiting for ssh ...")
+            pause = min(6 * PAUSE, pause * 2)
     finally:
         dust.cluster.working_set = before
     for result in late:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -14,14 +15,20 @@ from dust.backends.ec2client import Cloud
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """The address of a server while it lasts."""
+    """The address of a server while it lasts, with nothing in it."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     try:
+        empty(f"http://{host}:{port}")  # all servers of a process have the same in them
         yield f"http://{host}:{port}"
     finally:
         server.stop()
+
+
+def empty(endpoint: str) -> None:
+    """Remove all that was made on a server."""
+    urlopen(Request(f"{endpoint}/moto-api/reset", method="POST")).close()
 
 
 def account(patch: pytest.MonkeyPatch, endpoint: str, folder: Path) -> None:

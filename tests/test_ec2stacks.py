@@ -18,12 +18,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.request import Request, urlopen
 
 import _cloud  # noqa: F401  (it adds to moto)
 import pytest
 from botocore.stub import Stubber
-from cloud import account, launch, serving
+from cloud import account, empty, launch, serving
 from moto.cloudformation.models import CloudFormationBackend
 
 from dust.backends import ec2groups, ec2keys
@@ -65,7 +64,7 @@ def cloud(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     (tmp_path / "slurm1.yaml").write_text(SPEC)
     cloud = Cloud(region="us-east-1")
     yield cloud
-    urlopen(Request(f"{server}/moto-api/reset", method="POST")).close()
+    empty(server)
 
 
 @pytest.fixture
