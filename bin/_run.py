@@ -10,6 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+#: What a Python must have to run Dust.
+NEEDED = ("docopt", "pexpect", "prompt_toolkit", "tabulate", "yaml")
 
 
 def run(module: str) -> int:
@@ -17,7 +19,7 @@ def run(module: str) -> int:
 
     A Python that lacks what Dust needs gives way to the one of the checkout's environment.
     """
-    if sys.version_info < (3, 10) or not find_spec("pexpect"):
+    if sys.version_info < (3, 10) or not all(map(find_spec, NEEDED)):
         python = VENV / "bin" / "python"
         if python.exists() and Path(sys.prefix) != VENV:
             os.execv(python, [str(python), *sys.argv])

@@ -98,13 +98,30 @@ def argv(
     meant as several words stands in double quotes.
     """
     alias = host(node)
-    facts: list[str] = []
-    for key, value in node.ssh.items():
-        if "\n" in value or "\0" in value:
-            raise SessionError(node.name, f"ssh cannot take this {key}: {value!r}")
-        facts += ["-o", f"{key}={value}"]
+    facts = [word for fact in _checked(node, node.ssh) for word in ("-o", "=".join(fact))]
     mode = ["-T", "-s"] if subsystem else ["-tt"] if tty else ["-T"]
     return ["ssh", "-F", str(config), *mode, *_NEEDED, *options, *facts, "--", alias, command]
+
+
+def block(node: Node, facts: Mapping[str, str], *, by_name: bool) -> str:
+    """A Host block with these keywords, for the name of a node and for its id.
+
+    Not `by_name`, it is for the id alone. Raises SessionError where ssh can take neither.
+    """
+    names = [host(node)] if by_name else []
+    if _PLAIN.fullmatch(node.id) and node.id not in names:
+        names.append(node.id)
+    if not names:
+        raise SessionError(node.name, f"ssh cannot take its id: {ascii(node.id)}")
+    lines = [f"    {key} {value}" for key, value in _checked(node, facts)]
+    return "\n".join([f"Host {' '.join(names)}", *lines])
+
+
+def _checked(node: Node, facts: Mapping[str, str]) -> list[tuple[str, str]]:
+    for key, value in facts.items():
+        if "\n" in value or "\0" in value:
+            raise SessionError(node.name, f"ssh cannot take this {key}: {value!r}")
+    return list(facts.items())
 
 
 def quoted(word: str, tokens: bool = False) -> str:

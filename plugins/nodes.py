@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+from dust import hostblocks
 from dust.command import Dust, command
 from dust.errors import TargetError
 from dust.lines import unquote
@@ -62,6 +63,7 @@ def refresh(dust: Dust) -> None:
     Usage: refresh
     """
     nodes = dust.cluster.refresh()
+    hostblocks.keep_current(dust.cluster)
     counts = Counter(node.state for node in nodes)
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
     dust.print(f"{len(nodes)} node{'' if len(nodes) == 1 else 's'} in {dust.backend.label}")

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from dust import hostblocks
 from dust.backend import Change
 from dust.command import Dust, Node, UsageError, command
 from dust.errors import Interrupted
@@ -180,6 +181,7 @@ def _carry_out(dust: Dust, verb: str, nodes: Sequence[Node], wait: bool) -> None
     for state, some in ended.items():
         dust.print(f"{dust.cluster.labels(some)}: {state}")
     dust.cluster.update(changes)
+    hostblocks.keep_current(dust.cluster)
 
 
 def _changed(dust: Dust, verb: str, nodes: Sequence[Node], wait: bool) -> list[Change]:

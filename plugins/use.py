@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
+from dust import hostblocks
 from dust.command import Dust, Node, UsageError, command
 
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+-\d+")
@@ -30,8 +31,10 @@ def use(dust: Dust, cluster: str = "") -> None:
         dust.cluster.move(cluster)
         nodes = dust.cluster.nodes()
         dust.print(f"{len(nodes)} node{'' if len(nodes) == 1 else 's'} in {dust.backend.label}")
+        hostblocks.keep_current(dust.cluster)
     else:
         dust.cluster.use(cluster)
+        hostblocks.keep_current(dust.cluster)
 
 
 def _is_region(dust: Dust, name: str) -> bool:

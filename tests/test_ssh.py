@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dust.errors import SessionError
 from dust.node import Node
-from dust.ssh import DEFAULTS, argv, config, host
+from dust.ssh import DEFAULTS, argv, block, config, host
 
 
 def node(name: str = "worker1", facts: Mapping[str, str] | None = None) -> Node:
@@ -223,3 +223,19 @@ def test_the_command_is_one_word_for_the_login_shell(tmp_path: Path) -> None:
     words = argv(node(), tmp_path / "c", command)
     assert words[-1] == command
     assert words[:3] == ["ssh", "-F", os.fspath(tmp_path / "c")]
+
+
+# --- Host blocks
+
+
+def test_a_block_is_for_the_name_and_the_id() -> None:
+    facts = {"HostName": "10.0.0.1", "User": "ubuntu"}
+    text = "Host worker1 i-1\n    HostName 10.0.0.1\n    User ubuntu"
+    assert block(node("worker1", facts), facts, by_name=True) == text
+    assert block(node("worker1", facts), facts, by_name=False).startswith("Host i-1\n")
+    assert block(node("my node*", facts), facts, by_name=True).startswith("Host i-1\n")
+
+
+def test_a_block_takes_no_second_line() -> None:
+    with pytest.raises(SessionError, match="HostName"):
+        block(node(), {"HostName": "a\nProxyCommand x"}, by_name=True)
