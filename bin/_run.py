@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 #: What a Python must have to run Dust.
-NEEDED = ("docopt", "pexpect", "prompt_toolkit", "tabulate", "yaml")
+NEEDED = ("boto3", "docopt", "pexpect", "prompt_toolkit", "tabulate", "yaml")
 
 
 def run(module: str) -> int:

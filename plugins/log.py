@@ -11,7 +11,7 @@ from dust.command import Dust, command
 
 @command
 def log(dust: Dust, on: bool = False, off: bool = False, dir: str = "") -> None:
-    """Write what sessions print and are sent into files, or say whether that is done.
+    """Write what sessions print and are sent into files.
 
     Usage: log
            log on [<dir>]

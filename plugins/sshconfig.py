@@ -8,7 +8,7 @@ from dust.command import Dust, command
 
 @command
 def sshconfig(dust: Dust, write: bool = False) -> None:
-    """Show or write Host blocks of ssh's configuration for the nodes of the working set.
+    """Show or write ssh's Host blocks of the working set.
 
     Usage: sshconfig [write]
 

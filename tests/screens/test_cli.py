@@ -239,7 +239,12 @@ def test_start_up_imports_what_it_needs_only(home: Path) -> None:
 
 
 def test_interrupt(home: Path) -> None:
-    argv = [sys.executable, str(ROOT / "bin" / "dust"), "-c", "@ echo begun; sleep 1000"]
+    argv = [
+        sys.executable,
+        str(ROOT / "bin" / "dust"),
+        "-c",
+        "@ sh -c 'echo begun; exec sleep 1000'",
+    ]
     env = {**os.environ, "DUST_HOME": str(home)}
     process = subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
