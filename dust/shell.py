@@ -15,7 +15,7 @@ from dust import config, lines
 from dust.command import HelpRequested
 from dust.context import Context
 from dust.errors import DustError, Interrupted, UsageError
-from dust.link import LIVE, READY, WAITING
+from dust.link import DOWN, LIVE, READY, WAITING
 from dust.node import Node
 from dust.printer import OutputClosed
 from dust.run import Run
@@ -203,8 +203,18 @@ class Shell:
     # --- for the prompt
 
     def status(self) -> dict[str, int]:
-        """How many sessions are in each state; empty before there are any."""
-        return self.context.sessions.counts() if self.context.has_sessions else {}
+        """How many sessions are in each state; empty before there are any.
+
+        A session that ended with its node is none that anybody could want back.
+        """
+        if not self.context.has_sessions:
+            return {}
+        counts = self.context.sessions.counts()
+        if DOWN in counts:
+            known = {node.id for node in self.context.cluster.known()}
+            links = self.context.sessions.links.items()
+            counts[DOWN] = sum(link.state == DOWN and id in known for id, link in links)
+        return {state: count for state, count in counts.items() if count}
 
     def interrupt_last(self) -> bool:
         """Ctrl-C to what the last run's nodes do; False if nothing runs there."""
@@ -213,7 +223,7 @@ class Shell:
             return False
         links = self.context.sessions.links
         nodes = [r.node for r in run.results.values()]
-        busy = [n for n in nodes if n.id in links and links[n.id].state not in (READY, "down")]
+        busy = [n for n in nodes if n.id in links and links[n.id].state not in (READY, DOWN)]
         return bool(self.context.interrupt(busy)) if busy else False
 
     def progress(self) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import Start
 
+from dust.backends.local import LocalBackend
+
 
 def test_line_and_state(dust: Start) -> None:
     screen = dust()
@@ -59,6 +61,18 @@ def test_how_far_a_line_is_stands_above_the_prompt_while_it_lasts(dust: Start, h
     screen.line("@worker* sleep 1.5; echo slept")
     screen.wait_for("slept", 3)  # the line that was typed too
     assert b"0/2 done" not in screen.raw
+
+
+def test_a_session_that_ended_with_its_node_is_not_counted(dust: Start, home: Path) -> None:
+    (change,) = LocalBackend(home / "local").create(["brief"])
+    assert not change.error
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("@brief,worker1 true")
+    screen.wait(lambda text: text.endswith("2 ready$"))
+    screen.line("terminate -y brief")
+    screen.wait_for("brief: terminated")
+    screen.wait(lambda text: text.endswith("dust:local 1 ready$"))
 
 
 def test_ctrl_c_clears_then_interrupts(dust: Start) -> None:
