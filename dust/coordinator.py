@@ -54,7 +54,10 @@ class Coordinator:
 
     def prepare(self) -> None:
         """Start what sessions are started by, for those that are sure to come."""
-        if self._zygote is None or not self._zygote.alive:
+        if self._zygote and not self._zygote.alive:
+            self._zygote.close()
+            self._zygote = None
+        if self._zygote is None:
             self._zygote = Zygote()
             raise_open_files()
 

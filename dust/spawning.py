@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import subprocess
 import sys
@@ -17,15 +19,20 @@ class Zygote:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
+        # Its writing end is the zygote's alone: the reading end tells workers, and us, of its end.
+        self._lifeline, held = os.pipe()
         paths = [str(Path(__file__).resolve().parent.parent), *_library_paths()]
-        program = f"import sys; sys.path[:0] = {paths!r}; from dust.zygote import main; main()"
+        call = f"main({self._lifeline}, {held})"
+        program = f"import sys; sys.path[:0] = {paths!r}; from dust.zygote import main; {call}"
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", program],
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
+            pass_fds=(self._lifeline, held),
             start_new_session=True,
         )
         theirs.close()
+        os.close(held)
         self._pipe = ours
 
     @property
@@ -35,8 +42,10 @@ class Zygote:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs."""
-        return self._process.poll() is None
+        """Whether it and its workers live: they end with it, before the system reports its end."""
+        end = select.poll()
+        end.register(self._lifeline, 0)
+        return not end.poll(0)
 
     def spawn(self, pipes: list[socket.socket]) -> None:
         """Have a worker forked for each of these pipes; they are closed here.
@@ -54,6 +63,7 @@ class Zygote:
     def close(self) -> None:
         """End it, and with it what it forked."""
         self._pipe.close()
+        os.close(self._lifeline)
         try:
             self._process.wait(2)
         except subprocess.TimeoutExpired:

@@ -23,8 +23,12 @@ BATCH = 128
 _POOL, _POOLED, _BYTES, _GAPS = 16000, 512, sys.getsizeof(b""), 10_000
 
 
-def main() -> None:
-    """Fork a worker for every socket that arrives on descriptor 0, until that is closed."""
+def main(lifeline: int, held: int) -> None:
+    """Fork a worker for every socket that arrives on descriptor 0, until that is closed.
+
+    Workers get `lifeline`, the reading end of a pipe whose writing end, `held`, only this process
+    has: it is at its end when this process is gone.
+    """
     control = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -34,8 +38,7 @@ def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     children = _watch_children()
     rehearse()
-    # Workers hold the reading end: it is at its end when this process is gone.
-    lifeline, held = os.pipe()
+    lifeline, held = _lowered(lifeline), _lowered(held)
     gc.collect()
     gc.freeze()
     fillers = _fill_pools()
@@ -56,6 +59,13 @@ def main() -> None:
                     _be_worker(fd, lifeline)
                 os.close(fd)
     del fillers
+
+
+def _lowered(fd: int) -> int:
+    """The same descriptor by a number that select takes."""
+    lowered = os.dup(fd)
+    os.close(fd)
+    return lowered
 
 
 def _watch_children() -> int:

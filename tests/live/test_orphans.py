@@ -87,7 +87,12 @@ def test_nothing_survives_a_killed_coordinator(
     assert gone(below, LIMIT) == set()
 
 
-def test_a_killed_zygote_takes_its_workers_and_can_be_replaced(driver: Driver) -> None:
+@pytest.mark.parametrize("reported", [True, False], ids=["reported", "not yet"])
+def test_a_killed_zygote_takes_its_workers_and_can_be_replaced(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, reported: bool
+) -> None:
+    if not reported:  # the system may be slower to report its end than workers are to follow it
+        monkeypatch.setattr(subprocess.Popen, "poll", lambda _: None)
     first = zygote(driver)
     below = processes(first)
     assert len(below) >= 6
