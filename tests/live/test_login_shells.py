@@ -165,8 +165,10 @@ def test_a_background_job_prints_later(shells: Driver) -> None:
 
 
 def test_nohup_survives_the_session(shells: Driver) -> None:
-    line = "nohup sh -c 'while ! test -e go; do sleep 0.05; done; echo kept > kept' > /dev/null &"
-    shells.run(line)
+    loop = "while ! test -e go; do sleep 0.05; done"
+    shells.run(f"nohup sh -c 'echo > begun; {loop}; echo kept > kept' > /dev/null &")
+    # What is not nohup yet, but still the shell's own child, ends with it.
+    shells.run("sh -c 'while ! test -s begun; do sleep 0.05; done; rm begun'")
     shells.coordinator.close(list(shells.nodes.values()))
     shells.coordinator.reconnect(list(shells.nodes.values()))
     shells.run("touch go; sh -c 'while ! test -s kept; do sleep 0.05; done'")
