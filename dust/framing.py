@@ -124,7 +124,7 @@ class Framing:
             data = self._held + data
             self._held = b""
         start = 0
-        for match in _MARK.finditer(data) if _INTRODUCER in data else ():
+        for match in _MARK.finditer(data) if b"\x1b" in data else ():
             if match[1] != self._nonce:
                 continue
             if match.start() > start and (text := self._text(data[start : match.start()])):

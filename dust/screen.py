@@ -173,8 +173,8 @@ def _clean(block: bytes | bytearray) -> bytes:
     """Make whole lines safe; the last byte is a newline."""
     if block.isascii():
         text = block.translate(None, _NOT_TEXT)
-        dropped = len(block) - len(text)
-        if not dropped or dropped == block.count(b"\r\n"):  # line ends only
+        # Nothing was dropped, or the terminal's line ends only: this is cheaper than to count them.
+        if len(text) == len(block) or text.replace(b"\n", b"\r\n") == block:
             return bytes(text)
     shown = _without_sequences(block.replace(b"\r\n", b"\n").decode("utf-8", "replace"))
     if "\r" in shown or "\b" in shown:
