@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from dust.backend import Backend
 from dust.cluster import Cluster
@@ -32,6 +32,9 @@ from dust.errors import DustError, PluginError, UsageError
 from dust.node import Node
 from dust.run import Result, Run
 from dust.usage import Usage
+
+if TYPE_CHECKING:
+    from dust.fullscreen import View
 
 __all__ = ["Command", "Copied", "Dust", "HelpRequested", "Node", "Result", "UsageError", "command"]
 
@@ -333,4 +336,12 @@ class Dust(Protocol):
 
     def show_run(self, run: Run, nodes: Sequence[Node], form: str) -> None:
         """Print what a run printed on these nodes: as `stream`, `block` or `fold`."""
+        ...
+
+    def full_screen(self, view: View, running: Callable[[], bool]) -> None:
+        """Give a view (a `dust.fullscreen.View`) the terminal until a key leaves it.
+
+        The sessions go on, and what they print is shown afterwards. While `running`, the view is
+        drawn every second, else only when something happens.
+        """
         ...

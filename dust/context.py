@@ -12,7 +12,7 @@ import termios
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dust import config, lines, messages, ssh, transfers
 from dust.aside import Aside
@@ -34,6 +34,9 @@ from dust.registry import Registry
 from dust.run import RUNNING, TIMEOUT, Result, Run
 from dust.sessionlog import SessionLog
 from dust.sharing import Sharing
+
+if TYPE_CHECKING:
+    from dust.fullscreen import View
 
 #: Seconds between two looks at how far a copy is; for a copy that is given up to tidy up.
 PACE, PATIENCE = 0.25, 5.0
@@ -198,6 +201,16 @@ class Context:
     def show_run(self, run: Run, nodes: Sequence[Node], form: str) -> None:
         """Print the output of a run again."""
         self.printer.show(run, nodes, form)
+
+    def full_screen(self, view: View, running: Callable[[], bool]) -> None:
+        """Give a view the terminal until a key leaves it or ssh asks something."""
+        from dust import fullscreen  # prompt_toolkit is not for start-up
+
+        self.display.keep(True)
+        try:
+            fullscreen.show(view, self.sessions, running, lambda: bool(self.display.questions))
+        finally:
+            self.display.keep(False)
 
     # --- what waits for a network
 

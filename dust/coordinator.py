@@ -156,7 +156,7 @@ class Coordinator:
         assert self._zygote is not None
         self._zygote.spawn(pipes)
 
-    def watch(self, pipe: socket.socket, events: int, ready: Callable[[int], None]) -> None:
+    def watch(self, pipe: socket.socket | int, events: int, ready: Callable[[int], None]) -> None:
         """Have `pump` call `ready` when a pipe can be read or written; 0 events: no more."""
         self._pipes.watch(pipe, events, ready)
 

@@ -36,7 +36,7 @@ class Pipes:
             if mask & selectors.EVENT_READ and link.pipe is not None:
                 receive(link)
 
-    def watch(self, pipe: socket.socket, events: int, ready: Callable[[int], None]) -> None:
+    def watch(self, pipe: socket.socket | int, events: int, ready: Callable[[int], None]) -> None:
         """Call `ready` when somebody else's pipe can be read or written; 0 events: no more."""
         if pipe in self._selector.get_map():
             self._selector.unregister(pipe)

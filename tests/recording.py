@@ -14,6 +14,7 @@ from dust.cluster import Cluster
 from dust.command import Command, Copied, Result
 from dust.config import Settings
 from dust.errors import BackendError
+from dust.fullscreen import View
 from dust.link import DOWN, LIVE, Link
 from dust.node import Node
 from dust.registry import Registry
@@ -239,6 +240,9 @@ class Recorder:
 
     def show_run(self, run: Run, nodes: Sequence[Node], form: str) -> None:
         self.shown.append(([node.name for node in nodes], form))
+
+    def full_screen(self, view: View, running: Callable[[], bool]) -> None:
+        self.view, self.is_running = view, running()
 
 
 def ran(*outputs: tuple[Node, str | None]) -> Run:

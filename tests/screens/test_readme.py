@@ -28,7 +28,7 @@ def settled(screen: Screen, typed: str = "") -> None:
 def test_the_tour(dust: Start) -> None:
     screen = dust(rows=100, columns=120)
     settled(screen)
-    done = 0
+    done, before = 0, ""
     for line in block("Within `bin/demo`:").splitlines():
         typed = line.partition(" #")[0].strip()
         screen.line(line)
@@ -38,6 +38,13 @@ def test_the_tour(dust: Start) -> None:
             continue
         elif typed == "interrupt":
             screen.wait_for("worker[1-2]: exit 130")
+        elif typed == "board":
+            before = screen.text  # the other screen of a terminal is none of pyte's
+            screen.wait_for("q leave")
+            screen.send("q")
+            settled(screen)
+            done += 1
+            continue
         elif typed == "@worker1":
             screen.wait(lambda text: re.search(r"worker1:/tmp[#$]$", text))
             screen.send("\x03\x03\x03")
@@ -50,7 +57,7 @@ def test_the_tour(dust: Start) -> None:
             break
         settled(screen, typed)
         done += 1
-    text = screen.text
+    text = before + screen.text
     assert done >= 18
     assert "dust: " not in text
     for seen in (
