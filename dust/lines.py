@@ -22,6 +22,7 @@ __all__ = [
     "System",
     "expand",
     "filled",
+    "leaves_open",
     "parse",
     "unfinished",
     "unquote",
@@ -78,6 +79,7 @@ _COMMENTS = re.compile(r"(?:\s+|#[^\n]*)*")
 _GAP = re.compile(r"(?:\s|\\\n|(?<!\S)#[^\n]*)*")
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+""", re.S)
 _PIECE = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^'"\\]+)""", re.S)
+_QUOTES = {"quote": "'", "dquote": '"'}
 _ESCAPED = re.compile(r'\\(["\\$`\n])')
 _BRACE = re.compile(r"\{\{|(?<!\$)\{(" + "|".join(VARIABLES) + r")\}")
 _SAFE = re.compile(r"[A-Za-z0-9_.:/@%+=][A-Za-z0-9_.:/@%+=-]*")
@@ -104,6 +106,17 @@ def parse(text: str) -> Action:
     if text[0] == "?":
         return Local("help", f"help {text[1:]}".rstrip())
     return Local(text.split(None, 1)[0], text)
+
+
+def leaves_open(what: str, line: str) -> bool:
+    """Whether one more line surely leaves open what `unfinished` has named.
+
+    Nothing but its delimiter ends a here-document, and nothing but a quote what it began.
+    """
+    kind, _, delimiter = what.partition(" ")
+    if kind == "heredoc":
+        return line.lstrip("\t") != delimiter
+    return kind in _QUOTES and _QUOTES[kind] not in line
 
 
 def words(text: str) -> list[str]:

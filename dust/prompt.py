@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
+import termios
 import time
 from collections.abc import Iterable
 
@@ -14,6 +16,7 @@ from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
@@ -27,8 +30,9 @@ from dust.shell import Shell
 
 #: Seconds between two writes above the prompt, so that a flood costs few repaints.
 PACE = 0.03
-#: Most output that waits to be written above the prompt; beyond, the nodes wait.
-WAITING = 1 << 20
+#: Most output that waits to be written above the prompt; beyond, the nodes wait. So much is
+#: written at once.
+WAITING, PIECE = 1 << 20, 1 << 16
 #: Seconds after which nodes are listed in the background: the prompt stands by then.
 _SOON = 0.2
 #: Seconds between two looks at how far the last line is, the first of them too.
@@ -42,6 +46,18 @@ class _Leave(Exception):
 
 class _Ask(Exception):
     """A session asks something: the line being typed comes back after the answer."""
+
+
+class _Keyboard(Vt100Input):
+    """The keyboard, which stays the prompt's while output is written above it.
+
+    By itself prompt_toolkit gives the terminal its own echo and Ctrl-C back meanwhile, which under
+    steady output is nearly always.
+    """
+
+    def cooked_mode(self) -> contextlib.AbstractContextManager[None]:
+        """The terminal's mode for what is written above: as it is."""
+        return contextlib.nullcontext()
 
 
 class Prompt:
@@ -65,6 +81,7 @@ class Prompt:
         if isinstance(output, Vt100_Output):
             output.enable_cpr = False  # an answer that comes late would be typed into raw mode
         self._session: PromptSession[str] = PromptSession(
+            input=_Keyboard(sys.stdin),
             output=output,
             message=self._message,
             history=self._history,
@@ -84,9 +101,14 @@ class Prompt:
         """Read lines until the user leaves; returns the exit status."""
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
+        modes = termios.tcgetattr(0)
         try:
             return loop.run_until_complete(self._lines())
         finally:
+            termios.tcsetattr(0, termios.TCSADRAIN, modes)  # whatever it was that ended us
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.run_until_complete(asyncio.sleep(0))
             loop.close()
 
     async def _lines(self) -> int:
@@ -95,6 +117,8 @@ class Prompt:
         while self._context.leaving is None:
             try:
                 text, typed = await self._read(typed), ""
+            except KeyboardInterrupt:  # between two lines
+                continue
             except EOFError:  # the terminal is gone
                 break
             except _Leave:
@@ -104,6 +128,9 @@ class Prompt:
             except _Ask:
                 typed = self._session.default_buffer.text
                 self._context.put_questions()
+                continue
+            if self._shell.lacks(text):  # what would have taken it as input has ended meanwhile
+                typed = text + "\n"
                 continue
             status = self._execute(text)
         return status if self._context.leaving is None else self._context.leaving
@@ -135,6 +162,7 @@ class Prompt:
         self._resume()
         self._progress = ""
         self._look_later()
+        before = signal.signal(signal.SIGINT, _nothing)  # Ctrl-C is a key here
         try:
             return await self._session.prompt_async(default=typed, handle_sigint=False)
         finally:
@@ -144,7 +172,8 @@ class Prompt:
             if self._writing:
                 await self._writing
             printer.above = None
-            self._write()
+            self._write(float("inf"))
+            signal.signal(signal.SIGINT, before)
 
     def _resume(self) -> None:
         """Take in what the sessions say, between key presses."""
@@ -199,17 +228,21 @@ class Prompt:
                 await run_in_terminal(self._write)
                 if self._session.app.is_running:
                     self._resume()
-                    await asyncio.sleep(PACE)
+                    await asyncio.sleep(0 if self._pending else PACE)
         finally:
             self._writing = None
 
-    def _write(self) -> None:
+    def _write(self, seconds: float = PACE) -> None:
+        """Write what waits, for about so long: then the keyboard is heard again."""
+        until = time.monotonic() + seconds
         data = b"".join(self._pending)
-        self._pending.clear()
-        self._size = 0
-        fd = sys.stdout.fileno()
-        while data:
-            data = data[os.write(fd, data) :]
+        at, fd = 0, sys.stdout.fileno()
+        while at < len(data) and time.monotonic() < until:
+            end = data.rfind(b"\n", at, at + PIECE) + 1 or at + PIECE
+            while at < min(end, len(data)):
+                at += os.write(fd, data[at:end])
+        self._pending = [data[at:]] if at < len(data) else []
+        self._size = len(data) - at
 
     def _stirred(self) -> None:
         app = self._session.app
@@ -245,7 +278,7 @@ class Prompt:
         def _(event: KeyPressEvent) -> None:
             buffer = event.current_buffer
             at_end = not buffer.document.text_after_cursor.strip()
-            if at_end and self._shell.needs_more(buffer.text):
+            if at_end and self._shell.lacks(buffer.text):
                 buffer.insert_text("\n")
             else:
                 buffer.validate_and_handle()
@@ -265,6 +298,10 @@ class Prompt:
                 event.app.exit(exception=_Leave)
 
         return keys
+
+
+def _nothing(*_: object) -> None:
+    """A signal that asks for nothing."""
 
 
 class _Completer(Completer):

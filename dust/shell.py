@@ -93,19 +93,19 @@ class Shell:
         links = self.context.sessions.links
         return any(n.id not in links or links[n.id].state not in ("busy", WAITING) for n in nodes)
 
-    def needs_more(self, text: str) -> bool:
-        """Whether the prompt has to go on reading: an `@` line that is unfinished."""
+    def lacks(self, text: str) -> str:
+        """What an `@` line that is unfinished lacks, so that reading has to go on; else ""."""
         try:
             action = lines.parse(text)
             if not isinstance(action, lines.Remote):
-                return False
-            if lines.unfinished(action.line) is None:
-                return False
-            if not self.context.listed():  # then no node has anything that could take it
-                return True
-            return self.continues(self.context.running(action.target), action.line)
+                return ""
+            what = lines.unfinished(action.line) or ""
+            # While nodes are not listed none has anything that could take it.
+            if not what or not self.context.listed():
+                return what
+            return what if self.continues(self.context.running(action.target), action.line) else ""
         except DustError:
-            return False
+            return ""
 
     def _raw(self, target: str) -> int:
         from dust.raw import attach  # not before it is wanted
@@ -140,7 +140,8 @@ class Shell:
             hint = f"; did you mean {close[0]}?" if close else ""
             raise UsageError(f"no command or program {name}{hint}")
         self.context.printer.flush()
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the program's
+        # Ctrl-C is the program's: a handler is ours alone, to be ignored would be inherited.
+        before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
             argv = [shell, "-c", text] if text else [shell]
             return subprocess.run(argv, check=False).returncode
@@ -180,14 +181,17 @@ class Shell:
 
     def joined(self, typed: Iterable[str]) -> Iterator[str]:
         """The lines, unfinished ones together with those that finish them."""
-        held = ""
+        held: list[str] = []
+        lacking = ""
         for line in typed:
-            held = f"{held}\n{line}" if held else line
-            if not self.needs_more(held):
-                yield held
-                held = ""
+            held.append(line)
+            if not lines.leaves_open(lacking, line):  # or each line of a long text is read again
+                lacking = self.lacks("\n".join(held))
+            if not lacking:
+                yield "\n".join(held)
+                held.clear()
         if held:
-            yield held
+            yield "\n".join(held)
 
     def _left_waiting(self) -> int:
         """At the end of a script, nobody will answer what still waits for input."""

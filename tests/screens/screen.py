@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,9 @@ from types import TracebackType
 
 import pexpect
 import pyte
+
+#: What moves the cursor or sets colours.
+_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class _Terminal(pyte.HistoryScreen):
@@ -107,6 +111,21 @@ class Screen:
     def wait_for(self, text: str, count: int = 1, seconds: float = 20) -> str:
         """Wait until a text stands on the screen that many times."""
         return self.wait(lambda seen: seen.count(text) >= count, seconds)
+
+    def skim(self, seen: Callable[[str], object], seconds: float = 20) -> str:
+        """Wait until `seen` is true of the last of a flood, which is not drawn; returns that.
+
+        What is drawn afterwards begins on an empty screen.
+        """
+        deadline, text = time.monotonic() + seconds, ""
+        while not seen(text):
+            left = deadline - time.monotonic()
+            assert left > 0, f"not seen within {seconds} s; the end is\n{text}"
+            if select.select([self.child.child_fd], [], [], left)[0]:
+                data = os.read(self.child.child_fd, 1 << 16)
+                text = (text + _SEQUENCE.sub("", data.decode("utf-8", "replace")))[-4096:]
+        self.forget()
+        return text
 
     def wait_for_end(self, seconds: float = 20) -> int:
         """Wait until the program has ended; returns its status, 128 + the signal if by one."""

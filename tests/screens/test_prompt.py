@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import stat
+import termios
 from pathlib import Path
 
 import pytest
 from conftest import Start
+from screen import Screen
 
 from dust.backends.local import LocalBackend
 
@@ -248,3 +251,102 @@ def test_what_is_typed_before_a_question_is_no_answer(
         screen.wait_for("answer: False")
     finally:
         plugin.unlink()
+
+
+def test_ctrl_c_ends_a_local_command(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("!echo begun; sleep 1000")
+    screen.wait(lambda text: text.endswith("\nbegun"))
+    screen.send("\x03")
+    screen.wait_for("dust:local$", 2)
+    screen.line("!echo still here")
+    screen.wait_for("\nstill here")
+
+
+# --- keys while nodes print without end
+
+
+def flooding(dust: Start) -> Screen:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("@ true")
+    screen.wait_for("3 ready$")
+    screen.line("@ yes")
+    screen.skim(lambda text: text.count("] y") > 100)
+    return screen
+
+
+def interrupted(text: str) -> bool:
+    return "3 ready$" in text.rpartition("exit 130")[2] and "exit 130" in text
+
+
+def test_ctrl_c_ends_what_prints_without_end(dust: Start) -> None:
+    screen = flooding(dust)
+    screen.send("\x03")
+    screen.skim(interrupted)
+    screen.line("@ echo still here")
+    screen.wait_for("] still here", 3)
+
+
+def test_a_line_is_typed_below_output_without_end(dust: Start) -> None:
+    screen = flooding(dust)
+    screen.send("inter")
+    screen.skim(lambda text: "3 busy$ inter" in text)
+    screen.send("rupt")
+    screen.skim(lambda text: "3 busy$ interrupt" in text)
+    screen.send("\r")
+    screen.skim(interrupted)
+
+
+def test_a_signal_for_the_whole_terminal_does_not_end_dust(dust: Start) -> None:
+    screen = flooding(dust)
+    os.kill(screen.pid, signal.SIGINT)
+    screen.send("\x03")
+    screen.skim(interrupted)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_dust_leaves_the_terminal_as_it_was(dust: Start, number: int) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    assert not termios.tcgetattr(screen.child.child_fd)[3] & termios.ICANON
+    os.kill(screen.pid, number)
+    assert screen.wait_for_end() == 128 + number
+    wanted = termios.ICANON | termios.ECHO | termios.ISIG
+    assert termios.tcgetattr(screen.child.child_fd)[3] & wanted == wanted
+
+
+# --- long texts
+
+
+def test_a_long_text_is_pasted(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    lines = "".join(f"line {number} of a text\r" for number in range(3000))
+    screen.send(f"\x1b[200~@worker1 cat > text <<EOF\r{lines}EOF\x1b[201~")
+    screen.wait_for("> EOF")
+    screen.send("\r")
+    screen.wait(lambda text: text.endswith("1 ready$"))
+    screen.line("@worker1 md5sum < text")
+    wanted = hashlib.md5("".join(f"line {n} of a text\n" for n in range(3000)).encode())
+    screen.wait_for(f"[worker1] {wanted.hexdigest()}")
+
+
+def test_what_is_typed_line_by_line_continues_where_a_command_has_just_ended(
+    dust: Start, home: Path
+) -> None:
+    """While it was typed, the line was input of the command before."""
+    screen = dust()
+    screen.wait_for("dust:local$")
+    gate = home / "just"
+    os.mkfifo(gate)
+    screen.line(f"@worker1 read x < {gate}")
+    screen.wait_for("1 busy$")
+    with gate.open("w") as opened:
+        os.kill(screen.pid, signal.SIGSTOP)  # it hears of both at once
+        opened.write("now\n")
+        screen.send("@worker1 cat <<X\rl1\rX\r")
+    os.kill(screen.pid, signal.SIGCONT)
+    screen.wait(lambda text: "[worker1] l1" in text and text.endswith("1 ready$"))
+    assert "dust: " not in screen.text
