@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from dust.cluster import Cluster
     from dust.config import Settings
     from dust.feed import Feed
+    from dust.jumps import Jump
     from dust.node import Node
     from dust.report import Report, Stream
     from dust.run import Run
@@ -86,7 +87,7 @@ def _run(options: dict[str, Any]) -> int:
     from dust.asker import asker
     from dust.calls import Calls
     from dust.cluster import Cluster
-    from dust.oneshot import OneShots
+    from dust.oneshot import OneShots, run_folder
     from dust.run import Run
 
     _check(options)
@@ -110,9 +111,12 @@ def _run(options: dict[str, Any]) -> int:
             calls.argv(cluster.backend, nodes[0], line(nodes[0]), options=preferences)
         )
     run = Run.on(nodes, " ".join(options["COMMAND"]), whole=options["-b"] or options["--json"])
+    folder = run_folder()
     shots = OneShots(
         run,
         argv,
+        folder,
+        jumps=_jumps(options, settings, cluster, nodes, folder),
         feed=_feed(options),
         asker=asker(),
         fanout=settings.fanout,
@@ -169,9 +173,12 @@ def _preferences(options: dict[str, Any]) -> list[str]:
         if not _USER.fullmatch(user):
             raise UsageError(f"-l {user}: this is no name of a user")
         asked += ["-o", f"User={user}"]
-    if seconds := _seconds(options, "--connect-timeout"):
-        asked += ["-o", f"ConnectTimeout={ceil(seconds)}"]
-    return asked
+    return asked + _connect_timeout(options)
+
+
+def _connect_timeout(options: dict[str, Any]) -> list[str]:
+    seconds = _seconds(options, "--connect-timeout")
+    return ["-o", f"ConnectTimeout={ceil(seconds)}"] if seconds else []
 
 
 def _preferred(settings: Settings) -> dict[str, str]:
@@ -183,6 +190,33 @@ def _preferred(settings: Settings) -> dict[str, str]:
     except DustError:  # a home that cannot be written, or has an odd name
         kept = {}
     return {**ssh.ONE_SHOT, **kept}
+
+
+def _jumps(
+    options: dict[str, Any], settings: Settings, cluster: Cluster, nodes: list[Node], folder: str
+) -> dict[str, Jump]:
+    """The jump hosts whose connections are shared, by the ids of the nodes behind them.
+
+    A connection that is not, or cannot be, kept for the next call has its socket in `folder`.
+    """
+    from dust import config, jumps, ssh
+    from dust.calls import Calls
+
+    seconds = settings.persist
+    if seconds:
+        try:
+            kept = ssh.socket(config.folder("cm"), "") and str(config.folder("cm"))
+        except DustError:
+            kept = ""
+        folder, seconds = (kept, seconds) if kept else (folder, 0)
+
+    asked = _connect_timeout(options)
+    calls = Calls(ssh.ONE_SHOT)
+    find = jumps.finder(
+        calls, cluster.backend, nodes, lambda name: f"{folder}/{name}", seconds, asked
+    )
+    found = zip(nodes, find(nodes), strict=True) if find else ()
+    return {node.id: jump for node, jump in found if jump}
 
 
 def _seconds(options: dict[str, Any], name: str) -> float | None:

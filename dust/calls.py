@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 _USER_CONFIG, _SYSTEM_CONFIG = Path("~/.ssh/config"), Path("/etc/ssh/ssh_config")
 
 
+def included(backend: Backend) -> list[Path]:
+    """The configuration files that hold for connections to nodes of a backend."""
+    if own := backend.ssh_config:
+        return [own.absolute()]
+    return [file for file in (_USER_CONFIG.expanduser(), _SYSTEM_CONFIG) if file.exists()]
+
+
 class Calls:
     """What runs ssh for nodes.
 
@@ -50,19 +57,23 @@ class Calls:
 
         Raises SessionError for what ssh cannot take.
         """
+        made = self.config(backend, node)
+        return ssh.argv(node, made, command, tty=tty, subsystem=subsystem, options=options)
+
+    def preferring(self, more: Mapping[str, str]) -> Calls:
+        """Calls that prefer this too."""
+        return Calls({**self._preferred, **more}, self._place)
+
+    def config(self, backend: Backend, node: Node) -> Path:
+        """The configuration that the calls for a node are made with."""
         key = backend, tuple(node.ssh_defaults.items())
         made = self._made.get(key)
         if made is None:
             made = self._made[key] = self._write(backend, node.ssh_defaults)
-        return ssh.argv(node, made, command, tty=tty, subsystem=subsystem, options=options)
+        return made
 
     def _write(self, backend: Backend, guessed: Mapping[str, str]) -> Path:
-        own = backend.ssh_config
-        files = [own] if own else [_USER_CONFIG.expanduser(), _SYSTEM_CONFIG]
-        text = ssh.config(
-            [file.absolute() for file in files if own or file.exists()],
-            {**self._preferred, **backend.ssh_defaults, **guessed},
-        )
+        text = ssh.config(included(backend), {**self._preferred, **backend.ssh_defaults, **guessed})
         if self._place and (private := self._place(text)):
             return private
         name = f"ssh_config.{zlib.crc32(text.encode()):08x}"

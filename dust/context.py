@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dust import config, lines, messages, ssh, transfers
+from dust import config, jumps, lines, messages, ssh, transfers
 from dust.aside import Aside
 from dust.backend import Backend
 from dust.calls import Calls
@@ -70,7 +70,7 @@ class Context:
         self._sessions: Coordinator | None = None
         self._ahead: tuple[Backend, Aside[list[Node]]] | None = None
         self._sharing: Sharing | None = None
-        self._calls: dict[bool, Calls] = {}
+        self._calls: dict[str, Calls] = {}
         self._states: dict[str, dict[str, Any]] = {}
 
     # --- for commands
@@ -87,6 +87,7 @@ class Context:
             self._sessions = Coordinator(
                 self.display,
                 self._argv,
+                self._jumps,
                 fanout=self.settings.fanout,
                 connect_timeout=self.settings.connect_timeout,
             )
@@ -279,10 +280,12 @@ class Context:
         except OSError as error:
             raise UsageError(f"the directory that dust is in is gone: {error.strerror}") from error
         timeout = self.settings.connect_timeout
+        reach = self.sessions.reach(nodes)
+        self.wait(lambda: reach.done)
 
         def order(node: Node) -> messages.Copy:
             def argv(command: str, subsystem: bool) -> list[str]:
-                return self._argv(node, command, tty=False, subsystem=subsystem)
+                return reach.call(node, self._argv(node, command, tty=False, subsystem=subsystem))
 
             return transfers.order(node, argv, put, names, where(node), folder, timeout)
 
@@ -402,15 +405,23 @@ class Context:
     def _argv(
         self, node: Node, command: str, *, tty: bool = True, subsystem: bool = False
     ) -> list[str]:
+        calls = self._own()[1]["session" if tty else "other"]
+        return calls.argv(self.backend, node, command, tty=tty, subsystem=subsystem)
+
+    def _jumps(self, nodes: Sequence[Node]) -> jumps.Find | None:
+        sharing, calls = self._own()
+        return jumps.finder(calls["alone"], self.backend, nodes, sharing.path)
+
+    def _own(self) -> tuple[Sharing, dict[str, Calls]]:
+        """The sockets of this dust, and its calls by how they use them."""
         if self._sharing is None:
             self._sharing = sharing = Sharing()
-            flavours = {True: sharing.sessions(), False: sharing.others()}
+            flavours = {"session": sharing.sessions(), "other": sharing.others(), "alone": {}}
             self._calls = {
-                session: Calls({**ssh.DEFAULTS, **shared}, sharing.write)
-                for session, shared in flavours.items()
+                flavour: Calls({**ssh.DEFAULTS, **shared}, sharing.write)
+                for flavour, shared in flavours.items()
             }
-        calls = self._calls[tty]
-        return calls.argv(self.backend, node, command, tty=tty, subsystem=subsystem)
+        return self._sharing, self._calls
 
 
 def _line_size() -> tuple[int, int]:

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from dust import messages
 from dust.admission import Admission
+from dust.approach import Approach, Reach
 from dust.course import Course
 from dust.errors import SessionError
+from dust.jumps import Find
 from dust.limits import raise_open_files
 from dust.link import DOWN, LIVE, Events, Link
 from dust.node import Node
@@ -24,12 +26,16 @@ from dust.spawning import Zygote
 
 
 class Coordinator:
-    """All sessions of one dust. `argv` makes the ssh call for a node and a remote command."""
+    """All sessions of one dust. `argv` makes the ssh call for a node and a remote command.
+
+    `jumps` gives what finds the jump hosts of nodes, or None where there are none to be found.
+    """
 
     def __init__(
         self,
         events: Events,
         argv: Callable[[Node, str], list[str]],
+        jumps: Callable[[Sequence[Node]], Find | None] = lambda nodes: None,
         *,
         fanout: int = 32,
         connect_timeout: float = 15.0,
@@ -43,6 +49,7 @@ class Coordinator:
         self._pipes = Pipes()
         self._admission = Admission()
         self._course = Course(events, self._pipes, self._admission)
+        self._approach = Approach(self._pipes, self._admission, jumps)
         self._zygote: Zygote | None = None
         self._signals, self._wake = socket.socketpair()
         self._signals.setblocking(False)
@@ -63,10 +70,13 @@ class Coordinator:
 
     def open(self, nodes: Iterable[Node]) -> None:
         """Begin to open the sessions of these nodes that have none."""
+        wanted = []
         for node in nodes:
             link = self.links.get(node.id)
             if link is None or link.state == DOWN:
-                self._want(node, link)
+                wanted.append(self._want(node, link))
+        if wanted:
+            self._approach.admit(wanted)
         self._launch()
 
     def run(
@@ -140,7 +150,9 @@ class Coordinator:
 
     def attach(self, link: Link, tty: tuple[int, int], rows: int, columns: int) -> None:
         """Hand the user's terminal to a live session; `link.attached` until it comes back."""
-        link.attached = True
+        link.attached = link.pipe is not None
+        if not link.attached:
+            return
         frame = messages.encode(messages.Attach(rows, columns))
         self._pipes.hand(link, frame, tty)
 
@@ -149,6 +161,12 @@ class Coordinator:
         self._pipes.send(link, messages.encode(messages.Resize(rows, columns)))
 
     # --- for others who have workers
+
+    def reach(self, nodes: Sequence[Node]) -> Reach:
+        """Open the way to these nodes where it goes through jump hosts, for calls of one's own."""
+        reach = self._approach.reach(nodes)
+        self._launch()
+        return reach
 
     def hire(self, pipes: list[socket.socket]) -> None:
         """Have a worker forked for each of these pipes, which are closed here. Raises OSError."""
@@ -169,7 +187,8 @@ class Coordinator:
     @property
     def deadline(self) -> float | None:
         """When `pump` is due at the latest (monotonic seconds), or None."""
-        return self._admission.deadline
+        dues = (self._admission.deadline, self._course.deadline)
+        return min((due for due in dues if due is not None), default=None)
 
     def pump(self, timeout: float | None = 0) -> None:
         """One turn: wait up to `timeout` seconds (None: for ever) and handle what there is."""
@@ -178,6 +197,7 @@ class Coordinator:
             timeout = left if timeout is None else min(timeout, left)
         self._pipes.turn(timeout, self._course.receive)
         self._admission.tick(time.monotonic())
+        self._course.tick(time.monotonic())
         self._launch()
         self._events.turned()
 
@@ -223,7 +243,7 @@ class Coordinator:
 
     def shutdown(self) -> None:
         """End every session and every process that this coordinator began."""
-        for link in self.links.values():
+        for link in (*self.links.values(), *self._approach.hosts):
             if link.pipe is not None:
                 self._pipes.send(link, messages.encode(messages.Close()))
                 self._pipes.close(link)
@@ -234,12 +254,11 @@ class Coordinator:
 
     # --- opening
 
-    def _want(self, node: Node, old: Link | None) -> None:
-        until = time.monotonic() + self.connect_timeout
-        link = Link(node, until=until, directory=old.directory if old else b"")
+    def _want(self, node: Node, old: Link | None) -> Link:
+        link = Link(node, directory=old.directory if old else b"")
         self.links[node.id] = link
-        self._admission.add(link)
         self._events.changed(link)
+        return link
 
     def _launch(self) -> None:
         """Start as many of the wanted sessions as may connect at once."""
@@ -261,14 +280,24 @@ class Coordinator:
 
         nonce = os.urandom(8).hex()
         rows, columns = self.size
-        program, *arguments = self._argv(link.node, bootstrap(nonce))
+        if not link.tries:
+            link.until = time.monotonic() + self.connect_timeout
+        if link.jump:
+            argv = list(link.jump.argv)
+        else:
+            argv = self._argv(link.node, bootstrap(nonce))
+        if link.host and link.host.jump:
+            argv = link.host.jump.through(argv)
+        program, *arguments = argv
         path = shutil.which(program)  # here, not by each worker again
         if path is None:
             raise SessionError(link.node.name, f"there is no {program} on this machine's PATH")
         directory = link.directory.decode("latin-1")
-        return messages.encode(
-            messages.Open([path, *arguments], nonce, directory, rows, columns, self.connect_timeout)
-        )
+        opening = messages.Open(
+            [path, *arguments], nonce, directory, rows, columns, self.connect_timeout,
+            link.jump.socket if link.jump else "",
+        )  # fmt: skip
+        return messages.encode(opening)
 
     def _spawn(self, batch: list[tuple[Link, socket.socket]]) -> None:
         try:

@@ -11,6 +11,9 @@ from dust.link import BUSY, DOWN, READY, Events, Link
 from dust.pipes import Pipes
 from dust.run import FAILED, NOT_SENT, RUNNING, TIMEOUT, UNREACHABLE, Run
 
+#: Seconds in which the end of a jump host is heard of after the ends of what went through it.
+DOUBT = 0.5
+
 
 class Course:
     """The course of all sessions, told to `events`."""
@@ -19,6 +22,20 @@ class Course:
         self._events = events
         self._pipes = pipes
         self._admission = admission
+        #: Lost sessions behind a jump host, which may come from the loss of that.
+        self._doubtful: deque[tuple[float, Link, messages.Lost]] = deque()
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is due (monotonic seconds), or None."""
+        return self._doubtful[0][0] if self._doubtful else None
+
+    def tick(self, now: float) -> None:
+        """Sessions whose jump host is still there were lost by themselves."""
+        while self._doubtful and self._doubtful[0][0] <= now:
+            _, link, lost = self._doubtful.popleft()
+            if link.state != DOWN:
+                self._lose(link, lost)
 
     def deliver(self, link: Link, run: Run, frame: bytes) -> None:
         """Send a run's line to a live session."""
@@ -52,10 +69,13 @@ class Course:
         runs, link.runs = link.runs, []
         queued, link.queue = [run for run, _ in link.queue], deque()
         self._set_state(link, DOWN)
-        for run in dict.fromkeys(runs + queued):
-            self.fail(link, run, state, link.reason)
         if not link.silent:
             self._events.note(link, link.reason)
+        for run in dict.fromkeys(runs + queued):
+            self.fail(link, run, state, link.reason)
+        for behind in link.behind:
+            if behind.state != DOWN:
+                self.down(behind, "dropped", f"its jump host {link.node.name}: {link.reason}")
 
     def fail(self, link: Link, run: Run, state: str, why: str) -> None:
         """A run has no end there."""
@@ -84,6 +104,8 @@ class Course:
             self._admission.done(link)
             self._set_state(link, READY)
             self._next(link)
+            for behind in link.behind:
+                self._admission.add(behind)
         elif isinstance(message, messages.Refused):
             self._refused(link, message.text)
         elif isinstance(message, messages.Question):
@@ -126,10 +148,17 @@ class Course:
 
     def _lost(self, link: Link, lost: messages.Lost) -> None:
         now = time.monotonic()
+        if lost.kind == "dropped" and link.opened and link.host and link.host.pipe:
+            self._hang_up(link)
+            self._doubtful.append((now + DOUBT, link, lost))
+            return
         if not link.opened and now < link.until and reasons.overloaded(lost.text):
             self._hang_up(link)
             self._admission.again(link, now)
             return
+        self._lose(link, lost)
+
+    def _lose(self, link: Link, lost: messages.Lost) -> None:
         if lost.kind == "ended" and lost.status >= 0:
             runs, link.runs = link.runs, []
             for run in runs:  # `exit 3` ends a run like any other command

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dust import messages
+from dust.jumps import Jump
 from dust.node import Node
 from dust.run import Result, Run
 
@@ -59,3 +60,8 @@ class Link:
     until: float = 0.0  # when its login is not tried again (monotonic seconds)
     opened: bool = False
     silent: bool = False
+    #: The connection to its jump host, where it goes through one that many share; for such a
+    #: connection itself: what it is, and who goes through it.
+    host: Link | None = None
+    jump: Jump | None = None
+    behind: list[Link] = field(default_factory=list)

@@ -17,7 +17,8 @@ class Open(NamedTuple):
     """Start `argv` (an ssh) on a terminal of that size; the session's marks carry `nonce`.
 
     `directory` (octets as latin-1) is where the session is to begin, "" for the login directory.
-    `timeout` is how many seconds the login may take.
+    `timeout` is how many seconds the login may take. With a `socket` there is no shell: it is the
+    connection to a jump host, which is open once that is there.
     """
 
     argv: list[str]
@@ -26,6 +27,7 @@ class Open(NamedTuple):
     rows: int
     columns: int
     timeout: float
+    socket: str = ""
 
 
 class Line(NamedTuple):

@@ -26,6 +26,8 @@ from dust.asker import Asker
 from dust.askpass import LONGEST_PATH, Askpass
 from dust.errors import DustError
 from dust.feed import Feed
+from dust.gates import Gates
+from dust.jumps import Jump
 from dust.limits import backoff, raise_open_files
 from dust.node import Node
 from dust.run import INTERRUPTED, NOT_BEGUN, TIMED_OUT, TIMEOUT, UNREACHABLE, Result, Run
@@ -82,6 +84,8 @@ class OneShots:
     """The loop over the ssh calls of one run.
 
     `argv` makes the call for a node, whose ssh writes its own messages to the file of that name.
+    `jumps` are the jump hosts whose connections are shared, by the ids of the nodes behind them.
+    `folder` is one of `run_folder`.
     `timeout` bounds one command; `patience` is how long a node that turns connections away is
     tried again; both in seconds. `retries` is how often one that cannot be reached is.
     """
@@ -90,7 +94,9 @@ class OneShots:
         self,
         run: Run,
         argv: Callable[[Node, str], list[str]],
+        folder: str,
         *,
+        jumps: Mapping[str, Jump] | None = None,
         feed: Feed | None = None,
         asker: Asker | None = None,
         fanout: int = 32,
@@ -111,17 +117,23 @@ class OneShots:
         self._retries = retries
         self._fail_fast = fail_fast
         self._selector = selectors.DefaultSelector()
-        self._folder = _folder()
-        self._wanted = deque(
-            Shot(result, argv(result.node, log), log)
-            for at, result in enumerate(run.results.values())
-            for log in [os.path.join(self._folder, str(at))]
-        )
+        self._folder = folder
+        self._wanted: deque[Shot] = deque()
+        self._gates: Gates[Shot] = Gates(self._start_gate, patience)
+        for at, result in enumerate(run.results.values()):
+            log = os.path.join(self._folder, str(at))
+            shot = Shot(result, argv(result.node, log), log)
+            if jump := (jumps or {}).get(result.node.id):
+                shot.argv = jump.through(shot.argv, log)
+                if not self._gates.passes(jump, f"{log}.jump", shot):
+                    continue
+            self._wanted.append(shot)
         self._running: dict[int, Shot] = {}
         self._later: list[tuple[float, int, Shot]] = []
         self._limits: deque[tuple[float, int, Shot]] = deque()
         self._starved: set[Shot] = set()
         self._watched = False
+        self._whole = False  # whether every ssh has ended by itself
 
     # --- the loop
 
@@ -179,17 +191,24 @@ class OneShots:
 
     def _abandon(self) -> None:
         """Give up what has not ended, after the last of its output."""
+        self._whole = not self._running
         for shot in list(self._running.values()):
             self._hang_up(shot)
             self._fail(shot, INTERRUPTED, "interrupted")
         self._running.clear()
-        for shot in (*self._wanted, *(shot for _, _, shot in self._later)):
+        later = [shot for _, _, shot in self._later]
+        for shot in (*self._wanted, *later, *self._gates.waiting()):
             self._fail(shot, NOT_BEGUN, "not begun")
 
     def _finish(self) -> None:
-        """End what still runs, and the guard."""
+        """End what still runs, and the guard.
+
+        Otherwise the rest of the group is what connections go through that are kept.
+        """
         with suppress(ProcessLookupError):
-            os.killpg(self._group, signal.SIGKILL)
+            for pid in self._gates.running:
+                os.kill(pid, signal.SIGTERM)
+            (os.kill if self._whole else os.killpg)(self._group, signal.SIGKILL)
         with suppress(ChildProcessError):
             os.waitpid(self._group, 0)
         if self._askpass:
@@ -226,6 +245,8 @@ class OneShots:
     def _until(self, timeout: float | None) -> float | None:
         """Seconds until something is due by the clock, at most `timeout`."""
         due = [at for at, *_ in (*self._later[:1], *list(self._limits)[:1])]
+        if (opening := self._gates.deadline) is not None:
+            due.append(opening)
         left = [max(0.0, at - time.monotonic()) for at in due]
         return min(left if timeout is None else [*left, timeout], default=None)
 
@@ -257,6 +278,10 @@ class OneShots:
         print(text, file=sys.stderr)
 
     def _launch(self) -> None:
+        try:
+            self._wanted += self._gates.open()
+        except OSError as error:
+            raise DustError(f"ssh cannot be started: {error.strerror}") from error
         while self._wanted and not self._stopped and len(self._running) < self._fanout:
             shot = self._wanted.popleft()
             try:
@@ -291,6 +316,18 @@ class OneShots:
                 os.close(fd)
         shot.stdin, shot.outputs = ours, {output: False, errors: True}
         self._attend(shot)
+
+    def _start_gate(self, argv: list[str]) -> int:
+        """Run an ssh that only opens a connection; what it says is in its log."""
+        return os.posix_spawnp(
+            argv[0],
+            argv,
+            self._environment,
+            file_actions=[(os.POSIX_SPAWN_DUP2, self._null, fd) for fd in range(3)],
+            setpgroup=self._group,
+            setsigmask=[],
+            setsigdef=[signal.SIGPIPE, signal.SIGHUP],
+        )
 
     def _attend(self, shot: Shot) -> None:
         """Take up what its ssh prints, and give it the input from the beginning."""
@@ -391,15 +428,23 @@ class OneShots:
 
     def _reap(self) -> None:
         """Take note of every ssh that has ended."""
-        while self._running:
+        while True:
             try:
                 pid, code = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if not pid:
                 return
+            status = os.waitstatus_to_exitcode(code)
             if shot := self._running.pop(pid, None):
-                self._exited(shot, os.waitstatus_to_exitcode(code))
+                self._exited(shot, status)
+                continue
+            through, why = self._gates.ended(pid, status)
+            if not why:
+                self._wanted += through
+                continue
+            for shot in through:
+                self._fail(shot, UNREACHABLE, why)
 
     def _exited(self, shot: Shot, status: int) -> None:
         """Its ssh has ended, and what it had to say is in the pipes.
@@ -461,8 +506,8 @@ class OneShots:
             self._stopped = True
 
 
-def _folder() -> str:
-    """The path of a new folder for this run, in which a socket has room."""
+def run_folder() -> str:
+    """The path of a new folder for a run, in which sockets have room; nothing is made yet."""
     name = f"dust-{os.urandom(8).hex()}"
     folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), name)
     longest = os.path.join(folder, "askpass")

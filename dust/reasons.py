@@ -14,7 +14,10 @@ _REASONS: tuple[tuple[str, str], ...] = (
         "authentication",
         r"Permission denied|Too many authentication failures|No more authentication",
     ),
-    ("unreachable", r"No route to host|Network is unreachable|Host is down"),
+    (
+        "unreachable",
+        r"No route to host|Network is unreachable|Host is down|Stdio forwarding request failed",
+    ),
     (
         "dropped",
         r"kex_exchange_identification|Connection (?:closed|reset)|Broken pipe|banner exchange",
@@ -25,7 +28,7 @@ _COMPILED = [(kind, re.compile(pattern)) for kind, pattern in _REASONS]
 LAST = 512
 _NOISE = re.compile(
     r"^(?:Warning: Permanently added|(?:Shared c|C)onnection to .* closed\.$|\*{3}|debug\d:"
-    r"|Authenticat(?:ed|ing) |Transferred: |Bytes per second: |ControlSocket )"
+    r"|Authenticat(?:ed|ing) |Transferred: |Bytes per second: |ControlSocket |Control socket )"
 )
 
 #: What a server under load does to a new connection, before any login: worth another try.
@@ -94,6 +97,8 @@ def lines(said: str) -> list[str]:
 
 def _sentence(kind: str, lines: list[str], at: int) -> str:
     """The line that tells a person most: about a changed key, or a proxy that failed."""
+    if "Stdio forwarding request failed" in lines[at]:
+        return "its jump host cannot connect to it"
     if kind == "host key":
         for line in lines:
             if changed := _CHANGED.match(line):

@@ -42,6 +42,11 @@ class Sharing:
         """Defaults by which a call goes through the session's connection, if there is one."""
         return {"ControlMaster": "no", "ControlPath": self._socket} if self._socket else {}
 
+    def path(self, name: str) -> str:
+        """The path of a socket of that name, or "" where it finds no room."""
+        path = f"{self._folder}/{self._prefix}{name}"
+        return path if self._socket and ssh.fits(path) else ""
+
     def write(self, text: str) -> Path | None:
         """A file for this dust alone, or None where there is no place for it."""
         if self._folder is None:

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 
 from dust.errors import BackendError, SessionError
 from dust.node import Node
@@ -36,6 +37,9 @@ _NAME = re.compile(r"(?!-)(?!.*@(?:-|\Z))(?!@)[A-Za-z0-9_.:%@\[\]-]+")
 _PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.-]+")
 _GLOB = re.compile(r"([*?\[])")
 
+# One host of a ProxyJump: what is not written like this is left to ssh alone.
+_HOP = re.compile(r"(?![-@])[A-Za-z0-9_.:@\[\]-]+")
+
 # A socket's path may have so many bytes; ssh adds 17 while it binds one, and makes 40 of %C.
 _LONGEST_SOCKET = (107 if sys.platform == "linux" else 103) - 17
 
@@ -43,9 +47,12 @@ _LONGEST_SOCKET = (107 if sys.platform == "linux" else 103) - 17
 def socket(folder: Path, prefix: str) -> str:
     """The ControlPath of sockets in that folder, or "" where it is too long for any."""
     path = f"{folder}/{prefix}"
-    if len(os.fsencode(path)) + 40 > _LONGEST_SOCKET:
-        return ""
-    return quoted(path, tokens=True)[:-1] + '%C"'
+    return quoted(path, tokens=True)[:-1] + '%C"' if fits(path + 40 * "C") else ""
+
+
+def fits(path: str) -> bool:
+    """Whether a socket may have this path."""
+    return len(os.fsencode(path)) <= _LONGEST_SOCKET
 
 
 def shared(folder: Path, seconds: int) -> dict[str, str]:
@@ -101,6 +108,58 @@ def argv(
     facts = [word for fact in _checked(node, node.ssh) for word in ("-o", "=".join(fact))]
     mode = ["-T", "-s"] if subsystem else ["-tt"] if tty else ["-T"]
     return ["ssh", "-F", str(config), *mode, *_NEEDED, *options, *facts, "--", alias, command]
+
+
+def question(argv: Sequence[str]) -> list[str]:
+    """The call that prints what configuration a call has, instead of making it."""
+    at = argv.index("--")
+    return [*argv[:at], "-G", *argv[at:]]
+
+
+def jump(
+    config: Path, hops: str, path: str, seconds: int = 0, options: Sequence[str] = ()
+) -> list[str]:
+    """The call that opens a connection to the last host of a ProxyJump, to be shared by others.
+
+    Its socket will be `path`. With `seconds` it stays for so long after the last who used it, and
+    the call ends when it is open; otherwise it lasts as long as the call. Raises SessionError for
+    hosts that are no plain names.
+    """
+    sharing = (
+        "ControlMaster=auto",
+        f"ControlPath={quoted(path, tokens=True)}",
+        f"ControlPersist={seconds or 'no'}",
+    )
+    given = (*_NEEDED[2:], *(word for each in sharing for word in ("-o", each)), *options)
+    return ["ssh", "-F", str(config), "-T", "-N", *given, *_hops(hops)]
+
+
+def through(path: str, hops: str, log: str = "") -> list[str]:
+    """Options by which a call goes through such a connection, and never past it.
+
+    They stand for the command that ssh would make of the ProxyJump by itself. Its messages go
+    into a file, if one is given.
+    """
+    words = ["-F", "none", "-S", path.replace("%", "%%"), "-o", "ProxyCommand=false"]
+    return _relayed([*words, *(("-E", log) if log else ()), "--", _hops(hops)[-1]])
+
+
+def past(config: Path, hops: str) -> list[str]:
+    """Options by which a call reaches the last host as that configuration says, and goes on."""
+    return _relayed(["-F", str(config), *_hops(hops)])
+
+
+def _relayed(words: Sequence[str]) -> list[str]:
+    call = " ".join(quote(word).replace("%", "%%") for word in words)
+    return ["-o", f"ProxyCommand=ssh -W '[%h]:%p' {call}"]
+
+
+def _hops(hops: str) -> list[str]:
+    """The words for the last host of a ProxyJump, and for the way there."""
+    *before, last = hops.split(",")
+    if not all(map(_HOP.fullmatch, (*before, last))):
+        raise SessionError(ascii(hops), "this ProxyJump cannot be shared")
+    return [*(("-J", ",".join(before)) if before else ()), "--", f"ssh://{last}"]
 
 
 def block(node: Node, facts: Mapping[str, str], *, by_name: bool) -> str:

@@ -18,6 +18,7 @@ from dust.session import Session
 
 if TYPE_CHECKING:
     from dust.copying import Copier
+    from dust.jumphost import JumpHost
 
 #: Most bytes of frames that wait for the coordinator; beyond, the terminal is not read.
 BOUND = 1 << 18
@@ -37,7 +38,7 @@ class Worker:
         self._decoder = messages.Decoder()
         self._out = bytearray()
         self._fds: list[int] = []
-        self._session: Session | None = None
+        self._session: Session | JumpHost | None = None
         self._copier: Copier | None = None
 
     def run(self) -> None:
@@ -114,7 +115,11 @@ class Worker:
 
     def _obey(self, message: messages.Message) -> None:
         session = self._session
-        if isinstance(message, messages.Open):
+        if isinstance(message, messages.Open) and message.socket:
+            from dust.jumphost import JumpHost  # sessions do not pay for it
+
+            self._session = JumpHost(message, self._emit)
+        elif isinstance(message, messages.Open):
             self._session = Session(message, self._emit)
         elif isinstance(message, messages.Copy):
             from dust.copying import Copier  # sessions do not pay for it
@@ -124,19 +129,23 @@ class Worker:
             self._copier.cancel()
         elif session is None or session.over:
             return
-        elif isinstance(message, messages.Line):
+        elif isinstance(message, messages.Answer):
+            session.answer(message.text)
+        elif isinstance(message, messages.Close):
+            session.close()
+        elif isinstance(session, Session):
+            self._pass_on(session, message)
+
+    def _pass_on(self, session: Session, message: messages.Message) -> None:
+        if isinstance(message, messages.Line):
             session.submit(message.text)
         elif isinstance(message, messages.Keys):
             session.keys(message.data)
-        elif isinstance(message, messages.Answer):
-            session.answer(message.text)
         elif isinstance(message, messages.Resize):
             session.terminal.resize(message.rows, message.columns)
         elif isinstance(message, messages.Attach):
             session.terminal.resize(message.rows, message.columns)
             self._attach(session)
-        elif isinstance(message, messages.Close):
-            session.close()
 
     def _attach(self, session: Session) -> None:
         fds, self._fds = self._fds, []

@@ -331,8 +331,8 @@ def test_a_session_that_is_lost(world: World, coordinator: Coordinator) -> None:
     assert run.results[A.id].error == coordinator.links[A.id].reason == "the connection was lost"
     assert world.tell()[-3:] == [
         ("down", "a"),
-        ("ended", "a", "sleep 600", "failed", None),
         ("note", "a", "the connection was lost"),
+        ("ended", "a", "sleep 600", "failed", None),
     ]
     assert worker.gone()
 

@@ -1,0 +1,182 @@
+"""Nodes behind a jump host: which these are, and one connection for all that share one.
+
+ssh would log in to the jump host anew for each node. What the user's configuration says of it
+holds: its own block, a way of its own to get there, and a connection that it shares by itself.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from dust import ssh
+from dust.backend import Backend
+from dust.calls import Calls, included
+from dust.errors import DustError
+from dust.node import Node
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+#: How deep files are followed that include one another, as ssh does.
+_DEEPEST = 16
+#: Seconds that ssh may take to say what its configuration is: a `Match exec` may take some.
+_PATIENCE = 15.0
+#: What the last in line prefers, so that whatever else comes out is the user's own.
+_PROBE = {"ControlMaster": "auto", "ControlPath": "/nobody/has/this"}
+_SAYS = re.compile(r"(?im)^[ \t]*(?:(proxyjump)\b|include[ \t=]+(.*))")
+
+
+@dataclass(frozen=True)
+class Jump:
+    """A jump host, as ProxyJump has it (`hops`: it may be a chain), and the way to share it.
+
+    `argv` is the call that opens the connection, `socket` is there when it is open. Both are
+    empty where the user shares it by themselves, or each node needs its own.
+    """
+
+    hops: str
+    config: Path
+    argv: tuple[str, ...] = ()
+    socket: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the host is called."""
+        return self.hops.rpartition(",")[2]
+
+    def through(self, argv: Sequence[str], log: str = "") -> list[str]:
+        """A call for a node, so that it goes by this way; with a file for what fails in it."""
+        if self.socket:
+            way = ssh.through(self.socket, self.hops, log)
+        else:
+            way = ssh.past(self.config, self.hops)
+        return [argv[0], *way, *argv[1:]]
+
+    def is_open(self) -> bool:
+        """Whether there is nothing to be opened, any more."""
+        if not self.socket:
+            return True
+        with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
+            client.connect(self.socket)
+            return True
+        return False
+
+
+#: Finds the jump host of each of some nodes, None where there is none that is understood.
+Find = Callable[[Sequence[Node]], list[Jump | None]]
+
+
+def finder(
+    calls: Calls,
+    backend: Backend,
+    nodes: Iterable[Node],
+    path: Callable[[str], str],
+    seconds: int = 0,
+    options: Sequence[str] = (),
+) -> Find | None:
+    """What finds the jump hosts of nodes, or None where no configuration speaks of any.
+
+    What it returns takes 5 ms of ssh's time a node and may be called in any thread. `calls` are
+    such that prefer no sharing, `path` makes the path of a socket of a name that is given, or "";
+    `seconds` and `options` are as for `ssh.jump`.
+    """
+    if not any("ProxyJump" in {**node.ssh, **node.ssh_defaults} for node in nodes):
+        if not any(_speaks(str(file)) for file in included(backend)):
+            return None
+
+    probing = calls.preferring(_PROBE)
+
+    def find(nodes: Sequence[Node]) -> list[Jump | None]:
+        answers = _answers(_question(calls, backend, node) for node in nodes)
+        hops = [answer.get("proxyjump", "none") for answer in answers]
+        found: dict[tuple[Path, str], Jump | None] = {}
+        jumps: list[Jump | None] = []
+        for node, via in zip(nodes, hops, strict=True):
+            if via == "none":
+                jumps.append(None)
+                continue
+            key = calls.config(backend, node), via
+            if key not in found:
+                found[key] = jump(node, *key)
+            jumps.append(found[key])
+        return jumps
+
+    def jump(node: Node, config: Path, hops: str) -> Jump | None:
+        where = path(f"j{crc32(f'{config} {hops}'.encode()):08x}")
+        try:
+            argv = ssh.jump(config, hops, where, seconds, options)
+        except DustError:  # ssh itself may make something of it
+            return None
+        probe = str(probing.config(backend, node))
+        for answer in _answers([ssh.question(["ssh", "-F", probe, *argv[-2:]])]):
+            if {key: answer.get(key.lower()) for key in _PROBE} != _PROBE:
+                where = ""
+        return Jump(hops, config, tuple(argv), where) if where else Jump(hops, config)
+
+    return find
+
+
+def _question(calls: Calls, backend: Backend, node: Node) -> list[str]:
+    try:
+        return ssh.question(calls.argv(backend, node, "true"))
+    except DustError:  # it is told where the node is called
+        return []
+
+
+def _answers(questions: Iterable[list[str]]) -> Iterator[dict[str, str]]:
+    """What configuration each of these calls has, by keyword; nothing where ssh does not say."""
+    import subprocess  # most have no jump host
+
+    def ask(argv: list[str]) -> Popen[str] | None:
+        with suppress(OSError):
+            return subprocess.Popen(
+                argv or ["false"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, text=True, errors="replace",
+            )  # fmt: skip
+        return None
+
+    def answer(process: Popen[str] | None) -> dict[str, str]:
+        if process is None:
+            return {}
+        try:
+            said, _ = process.communicate(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            said, _ = process.communicate()
+        rows = (line.partition(" ") for line in said.splitlines())
+        return {keyword: value for keyword, _, value in rows}
+
+    running: deque[Popen[str] | None] = deque()
+    for argv in questions:
+        if len(running) > 2 * (os.cpu_count() or 1):
+            yield answer(running.popleft())
+        running.append(ask(argv))
+    while running:
+        yield answer(running.popleft())
+
+
+def _speaks(path: str, depth: int = 0) -> bool:
+    """Whether a file, or one that it includes, may speak of a ProxyJump."""
+    try:
+        text = Path(path).read_text("utf-8", "replace")
+    except OSError:  # ssh will say so
+        return False
+    for found in _SAYS.finditer(text):
+        if found[1] or depth > _DEEPEST or "${" in found[2]:
+            return True
+        for pattern in re.findall(r'"([^"]*)"|([^\s"]+)', found[2]):
+            plain = os.path.expanduser("".join(pattern)).replace("\\", "")
+            where = os.path.join(os.path.expanduser("~/.ssh"), plain)
+            if any(_speaks(file, depth + 1) for file in glob.glob(where)):
+                return True
+    return False
