@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 #: Why there is no session: the word that people read, and what ssh says.
 _REASONS: tuple[tuple[str, str], ...] = (
@@ -46,7 +47,8 @@ _LAST_WORDS = re.compile(
     rb"|Connection (?:closed|reset) by [^\r\n]*|Timeout, server \S+ not responding\."
     rb"|client_loop: [^\r\n]*|ssh_\w+: [^\r\n]*)\r*\n)+\Z"
 )
-_CHANGED = re.compile(r"Offending \S+ key in (.+)")
+_CHANGED = re.compile(r"Offending \S+ key in ((.+):\d+)")
+_OF = re.compile(r"Host key for (\S+) has changed ")
 _UNKNOWN = re.compile(r"No \S+ host key is known for ")
 
 
@@ -102,9 +104,17 @@ def _sentence(kind: str, lines: list[str], at: int) -> str:
     if kind == "host key":
         for line in lines:
             if changed := _CHANGED.match(line):
-                return f"it has changed; the key known so far is in {changed[1]}"
+                known = f"it has changed; the key known so far is in {changed[1]}"
+                return known + _way_out(changed[2], lines)
             if _UNKNOWN.match(line):
                 return line
     if kind == "dropped" and at and lines[at].startswith("kex_exchange_identification"):
         return lines[at - 1]
     return lines[at]
+
+
+def _way_out(file: str, lines: list[str]) -> str:
+    """The line to type if the new key is right, where ssh says whose it is."""
+    name = next((found[1] for line in lines if (found := _OF.match(line))), "")
+    remove = shlex.join(["ssh-keygen", "-f", file, "-R", name])
+    return f" (if the new one is right: {remove})" if name else ""

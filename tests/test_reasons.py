@@ -65,6 +65,7 @@ def test_a_banner_before_it_does_not_hide_the_reason() -> None:
 
 def test_a_changed_key_names_the_place_of_the_old_one() -> None:
     where = "it has changed; the key known so far is in /home/u/.ssh/known hosts:12"
+    where += " (if the new one is right: ssh-keygen -f '/home/u/.ssh/known hosts' -R n1)"
     assert reason(CHANGED) == ("host key", where)
     assert reason(f"{UNKNOWN}\r\nHost key verification failed.\r\n") == ("host key", UNKNOWN)
 
