@@ -79,13 +79,17 @@ class Program:
 
 def asker() -> Asker | None:
     """Whom ssh itself would ask, by its own rules; None where it would ask nobody."""
-    program = os.environ.get("SSH_ASKPASS", "")
-    required = os.environ.get("SSH_ASKPASS_REQUIRE", "").lower()
-    if program and required == "force":
-        return Program(program)
-    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    if program and required == "prefer" and screen:
-        return Program(program)
+    if program := own_program(terminal=True):
+        return program
     with suppress(OSError):
         return Terminal()
-    return Program(program) if program and screen and required != "never" else None
+    return own_program(terminal=False)
+
+
+def own_program(*, terminal: bool) -> Program | None:
+    """The user's program, if ssh would call it where there is a `terminal` (or is none)."""
+    path = os.environ.get("SSH_ASKPASS", "")
+    required = os.environ.get("SSH_ASKPASS_REQUIRE", "").lower()
+    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    shown = screen and (required == "prefer" or not (terminal or required == "never"))
+    return Program(path) if path and (required == "force" or shown) else None

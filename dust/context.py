@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dust import config, jumps, lines, messages, ssh, transfers
+from dust import askpass, config, jumps, lines, messages, ssh, transfers
 from dust.aside import Aside
 from dust.backend import Backend
 from dust.calls import Calls
@@ -22,14 +22,14 @@ from dust.cluster import Cluster
 from dust.config import Settings
 from dust.coordinator import Coordinator
 from dust.copies import Copied, Copies, how_far
+from dust.desk import Desk
 from dust.display import Display
+from dust.errors import ConfigError, UsageError
 from dust.errors import Interrupted as Interrupted
-from dust.errors import UsageError
 from dust.groups import Groups
 from dust.link import CONNECTING, WAITING
 from dust.node import Node
 from dust.printer import OutputClosed, Printer, in_colour
-from dust.questions import Question
 from dust.registry import Registry
 from dust.run import RUNNING, TIMEOUT, Result, Run
 from dust.sessionlog import SessionLog
@@ -67,6 +67,9 @@ class Context:
         self.typed: Callable[[], list[str]] = list  # the history, where there is one
         #: Asks the user for a line; replaced while a prompt has the terminal.
         self.prompt_for: Callable[[str, bool], str | None] = _prompt_for
+        self._desk = Desk(
+            self.display.questions, self.printer, lambda *question: self.prompt_for(*question)
+        )
         self._sessions: Coordinator | None = None
         self._ahead: tuple[Backend, Aside[list[Node]]] | None = None
         self._sharing: Sharing | None = None
@@ -282,14 +285,21 @@ class Context:
         timeout = self.settings.connect_timeout
         reach = self.sessions.reach(nodes)
         self.wait(lambda: reach.done)
+        try:
+            program = askpass.program()
+        except ConfigError:  # a home that cannot be written: no copy can ask
+            program = ""
 
         def order(node: Node) -> messages.Copy:
             def argv(command: str, subsystem: bool) -> list[str]:
                 return reach.call(node, self._argv(node, command, tty=False, subsystem=subsystem))
 
-            return transfers.order(node, argv, put, names, where(node), folder, timeout)
+            path = self._shared().askpass() if program else ""
+            asking = [program, path] if path else []
+            return transfers.order(node, argv, put, names, where(node), folder, timeout, asking)
 
-        copies = Copies(self.sessions, nodes, order, self.settings.fanout)
+        self.display.copying = True
+        copies = Copies(self.sessions, nodes, order, self.settings.fanout, self._desk)
         try:
             while not self.wait(lambda: copies.done, PACE if self.printer.has_progress else None):
                 self.printer.progress(how_far(copies))
@@ -302,6 +312,9 @@ class Context:
             if late:
                 self.printer.tell(f"not done: {self.cluster.labels(late)}")
             raise
+        finally:
+            self.display.copying = False
+            self.display.forget_answers()
         self.printer.progress("")
         return list(copies.results.values())
 
@@ -370,13 +383,7 @@ class Context:
 
     def put_questions(self) -> None:
         """Ask the user what ssh asks."""
-        self.display.questions.put(self._ask_for_ssh, self.sessions)
-
-    def _ask_for_ssh(self, question: Question) -> str | None:
-        if not os.isatty(0):
-            self.printer.error(f"{question} (there is no terminal to ask on)")
-            return None
-        return self.prompt_for(f"{question} ", question.secret)
+        self._desk.put()
 
     # --- the end
 
@@ -414,14 +421,19 @@ class Context:
 
     def _own(self) -> tuple[Sharing, dict[str, Calls]]:
         """The sockets of this dust, and its calls by how they use them."""
-        if self._sharing is None:
-            self._sharing = sharing = Sharing()
+        sharing = self._shared()
+        if not self._calls:
             flavours = {"session": sharing.sessions(), "other": sharing.others(), "alone": {}}
             self._calls = {
                 flavour: Calls({**ssh.DEFAULTS, **shared}, sharing.write)
                 for flavour, shared in flavours.items()
             }
-        return self._sharing, self._calls
+        return sharing, self._calls
+
+    def _shared(self) -> Sharing:
+        if self._sharing is None:
+            self._sharing = Sharing()
+        return self._sharing
 
 
 def _line_size() -> tuple[int, int]:

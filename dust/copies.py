@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
 
 from dust import messages
 from dust.coordinator import Coordinator
 from dust.errors import SessionError
 from dust.node import Node
 from dust.nodeset import fold
+from dust.questions import Waiting
 from dust.run import FAILED, OK, RUNNING, UNREACHABLE
 
 #: Most bytes taken from one worker at once.
@@ -49,6 +53,16 @@ class Copied:
         return self.state == OK
 
 
+class Desk(Protocol):
+    """Who answers for the user."""
+
+    def ask(self, waiting: Waiting, text: str, secret: bool) -> bool:
+        """Have a question answered, later; False where there is nobody to be asked."""
+
+    def notice(self, text: str) -> None:
+        """Say what ssh wants to be known."""
+
+
 @dataclass(eq=False)
 class _Lane:
     """One node's copy while it lasts."""
@@ -59,12 +73,14 @@ class _Lane:
     begun: float
     decoder: messages.Decoder = field(default_factory=messages.Decoder)
     moved: messages.Moved = messages.Moved(0, 0, 0, 0)
+    unasked: str = ""  # a question for which there was nobody
 
 
 class Copies:
     """Copies that begin at once: of at most `fanout` nodes at the same time.
 
-    `order` makes what a node's worker is told; it may raise `SessionError`.
+    `order` makes what a node's worker is told; it may raise `SessionError`. What ssh asks is put
+    to the `desk`.
     """
 
     def __init__(
@@ -73,12 +89,14 @@ class Copies:
         nodes: Sequence[Node],
         order: Callable[[Node], messages.Copy],
         fanout: int,
+        desk: Desk,
     ) -> None:
         self.results = {node.id: Copied(node) for node in nodes}
         self.begun = time.monotonic()
         self._sessions = sessions
         self._order = order
         self._fanout = fanout
+        self._desk = desk
         self._waiting = deque(self.results.values())
         self._lanes: list[_Lane] = []
         self._finished = messages.Moved(0, 0, 0, 0)
@@ -180,12 +198,37 @@ class Copies:
                 lane.moved = message
             elif isinstance(message, messages.Note):
                 lane.result.note = message.text
+            elif isinstance(message, messages.Question):
+                self._asked(lane, message)
+                if lane not in self._lanes:
+                    return False
+            elif isinstance(message, messages.Notice):
+                self._desk.notice(f"{lane.result.node.name}: {message.text}")
             elif isinstance(message, messages.CopyEnded):
                 self._ended(lane, message)
                 return False
         if not data:
             self._end(lane, FAILED, "its worker ended")
         return bool(data)
+
+    def _asked(self, lane: _Lane, question: messages.Question) -> None:
+        waiting = Waiting(
+            (lane, question.asker),
+            lane.result.node.name,
+            partial(self._answer, lane),
+            lambda: lane in self._lanes,
+        )
+        if not self._desk.ask(waiting, question.text, question.secret):
+            lane.unasked = question.text
+            self._send(lane, messages.encode(messages.Unanswered()))
+
+    def _answer(self, lane: _Lane, text: str | None) -> None:
+        """Pass on an answer; None gives up that node."""
+        if text is None:
+            self._end(lane, UNREACHABLE, "authentication: not answered")
+            self._launch()
+        else:
+            self._send(lane, messages.encode(messages.Answer(os.fsencode(text))))
 
     def _ended(self, lane: _Lane, end: messages.CopyEnded) -> None:
         result = lane.result
@@ -194,6 +237,8 @@ class Copies:
         result.skipped = [(kind, count, name) for kind, count, name in end.skipped]
         reached = end.kind in _REACHED or end.files
         error = end.error if end.kind in ("", "ended") else f"{end.kind}: {end.error}"
+        if error and not reached and lane.unasked:
+            error += f" (there is no terminal to ask on: {lane.unasked.strip()})"
         failed = FAILED if reached else UNREACHABLE
         self._end(lane, failed if error or end.failures else OK, error)
 

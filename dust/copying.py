@@ -7,11 +7,13 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 from dust import messages, reasons, sftp
 from dust.archive import Archive
+from dust.askpass import Askpass, Inquiry
 from dust.download import Get
 from dust.exchange import Exchange, Task
 from dust.screen import printable
@@ -56,6 +58,8 @@ class Copier:
         else:
             self._copy = Get([os.fsdecode(name) for name in names], directory, self._tally)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self._inquiries: deque[Inquiry] = deque()
+        self._askpass, self._environment = self._asking(order.askpass)
         self._connection: Connection | None = None
         self._archive: Archive | None = None
         try:
@@ -70,9 +74,10 @@ class Copier:
     @property
     def readers(self) -> list[int]:
         """Descriptors to read from."""
+        asking = [self._askpass.fileno()] if self._askpass else []
         if self._archive:
-            return [self._archive.over]
-        return self._connection.readers if self._connection else []
+            return [*asking, self._archive.over]
+        return [*asking, *self._connection.readers] if self._connection else asking
 
     @property
     def writers(self) -> list[int]:
@@ -90,7 +95,7 @@ class Copier:
             return self._retry_at
         if self._archive:
             return self._told_at + PACE
-        if self._stopping or not self._exchange.greeted:
+        if self._stopping or not (self._exchange.greeted or self._inquiries):
             return self._until
         return None
 
@@ -99,6 +104,8 @@ class Copier:
         if self._counting is not None:
             if sum(1 for _ in islice(self._counting, _COUNTED)) < _COUNTED:
                 self._counting = None
+        if self._askpass and self._askpass.fileno() in readable:
+            self._askpass.serve()
         now = time.monotonic()
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
@@ -123,7 +130,7 @@ class Copier:
         if not (self.over or self._archive) and self._retry_at is None and now >= self._until:
             if self._stopping:
                 self._end("ended", self._stopping)
-            elif not self._exchange.greeted:
+            elif not (self._exchange.greeted or self._inquiries):
                 self._end("timed out", f"no sftp server within {self._order.timeout:g} s")
         if not self.over and now >= self._told_at + PACE:
             self._tell(now)
@@ -142,12 +149,32 @@ class Copier:
         if self._exchange.over:
             self._end("ended", why)
 
+    # --- what ssh asks
+
+    def _asking(self, words: list[str]) -> tuple[Askpass | None, Mapping[str, str]]:
+        """Where ssh asks, and its environment; it cannot ask where that cannot be made."""
+        if words:
+            program, path = words
+            with contextlib.suppress(OSError):
+                askpass = Askpass(path, self._asked, lambda text: self._emit(messages.Notice(text)))
+                return askpass, askpass.environment(program)
+        return None, os.environ
+
+    def _asked(self, inquiry: Inquiry) -> None:
+        self._inquiries.append(inquiry)
+        self._emit(messages.Question(inquiry.text, inquiry.secret, inquiry.asker))
+
+    def answer(self, text: str | None) -> None:
+        """Answer what was asked first; None: there is no answer. The time begins anew."""
+        self._inquiries.popleft().answer(text)
+        self._until = time.monotonic() + self._order.timeout
+
     # --- the connection
 
     def _connect(self) -> None:
         self._tries += 1
         self._exchange = Exchange(self._begin)
-        self._connection = Connection(self._order.argv)
+        self._connection = Connection(self._order.argv, self._environment)
 
     def _begin(self, version: Version) -> Task:
         if self._order.put and sftp.RENAME not in version.extensions:
@@ -191,7 +218,7 @@ class Copier:
         if self._connection is not None:
             self._connection.close()
         self._emit(messages.Note("no sftp server there that can do it: copied by tar"))
-        self._connection = Connection(self._order.shell)
+        self._connection = Connection(self._order.shell, self._environment)
         self._archive = Archive(self._order, *self._connection.hand_over(), self._tally)
 
     def _end_archive(self, archive: Archive) -> None:
@@ -216,6 +243,10 @@ class Copier:
 
     def _end(self, kind: str, error: str) -> None:
         """Say what became of it. `error` is why not everything was tried, or ""."""
+        if self._askpass:
+            self._askpass.close()
+            while self._inquiries:
+                self._inquiries.popleft().answer(None)
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -247,7 +278,7 @@ def _rows(reasons: dict[str, tuple[int, bytes]]) -> list[tuple[str, int, str]]:
 class Connection:
     """A running ssh: `to` and `output` are its standard input and output."""
 
-    def __init__(self, argv: list[str]) -> None:
+    def __init__(self, argv: list[str], environment: Mapping[str, str]) -> None:
         theirs, self.to = os.pipe()
         self.output, their_output = os.pipe()
         self._errors, their_errors = os.pipe()
@@ -260,7 +291,7 @@ class Connection:
             self._pid = os.posix_spawn(
                 argv[0],
                 argv,
-                os.environ,
+                environment,
                 file_actions=[(os.POSIX_SPAWN_DUP2, end, at) for at, end in enumerate(ends)],
                 setsigdef=[signal.SIGPIPE],
             )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from dust.coordinator import Coordinator
 from dust.link import CONNECTING, WAITING, Link
 from dust.nodeset import fold
 from dust.printer import Printer
-from dust.questions import Questions
+from dust.questions import Questions, Waiting
 from dust.run import Result, Run
 from dust.sessionlog import SessionLog
 
@@ -22,6 +23,8 @@ class Display:
     def __init__(self, printer: Printer, form: str) -> None:
         self.form = form
         self.questions = Questions()
+        #: Whether copies go on, which may ask again what was answered.
+        self.copying = False
         self.sessions: Coordinator | None = None
         #: Called when a state or a question changed, for the prompt.
         self.stirred: Callable[[], None] = lambda: None
@@ -64,10 +67,15 @@ class Display:
         if link.state == WAITING and b"assword" in link.last_line:
             text = "asks for a password; `secret` answers it unseen"
             self._notes.setdefault(text, []).append(self._printer.label(link.node))
-        if link.state != CONNECTING and self.sessions and self.questions.answered:
+        if link.state != CONNECTING:
+            self.forget_answers()
+        self.stirred()
+
+    def forget_answers(self) -> None:
+        """Keep no answer to what ssh asked, unless there are more that may ask."""
+        if self.questions.answered and self.sessions and not self.copying:
             if not self.sessions.counts().get(CONNECTING):
                 self.questions.forget()
-        self.stirred()
 
     def note(self, link: Link, text: str) -> None:
         """Say something about a session: once a turn for all of which it is true."""
@@ -76,7 +84,9 @@ class Display:
     def question(self, link: Link, text: str, secret: bool) -> None:
         """Take up what ssh asks."""
         assert self.sessions is not None
-        self.questions.add(link, text, secret, self.sessions)
+        answer = partial(self.sessions.answer, link)
+        waiting = Waiting(link, link.node.name, answer, lambda: link.state == CONNECTING)
+        self.questions.add(waiting, text, secret)
         self.stirred()
 
     def turned(self) -> None:

@@ -48,6 +48,10 @@ class Answer(NamedTuple):
     text: bytes
 
 
+class Unanswered(NamedTuple):
+    """Nobody answers what ssh asked: let it go on without, if it can."""
+
+
 class Attach(NamedTuple):
     """Raw mode on the two descriptors that come with this frame (terminal in and out)."""
 
@@ -74,6 +78,7 @@ class Copy(NamedTuple):
     With `put` the `names` are paths here, to be copied into the `directory` there, otherwise they
     are patterns of paths there, and the `directory` is here. Names are octets as latin-1; those
     of this machine begin at `folder`. `timeout` is how many seconds connecting may take.
+    `askpass` is the program by which ssh asks, and the socket that it looks for, or empty.
     """
 
     argv: list[str]
@@ -83,6 +88,7 @@ class Copy(NamedTuple):
     directory: str
     folder: str
     timeout: float
+    askpass: list[str]
 
 
 # --- from the worker
@@ -121,10 +127,20 @@ class State(NamedTuple):
 
 
 class Question(NamedTuple):
-    """ssh asks something before it lets in; `secret`: the answer must not be shown."""
+    """ssh asks something before it lets in; `secret`: the answer must not be shown.
+
+    `asker` tells one ssh of a copy from another, such as the one that it jumps by.
+    """
 
     text: str
     secret: bool
+    asker: int = 0
+
+
+class Notice(NamedTuple):
+    """What ssh wants to be known at once, such as a key that waits to be touched."""
+
+    text: str
 
 
 class Note(NamedTuple):
@@ -171,13 +187,13 @@ class Lost(NamedTuple):
 Message = (
     Open | Line | Keys | Answer | Attach | Resize | Close | Copy
     | Opened | Refused | Output | Ended | State | Question | Note | Detached | Lost
-    | Moved | CopyEnded
+    | Moved | CopyEnded | Unanswered | Notice
 )  # fmt: skip
 
 _TYPES: tuple[type[Message], ...] = (
     Open, Line, Keys, Answer, Attach, Resize, Close, Copy,
     Opened, Refused, Output, Ended, State, Question, Note, Detached, Lost,
-    Moved, CopyEnded,
+    Moved, CopyEnded, Unanswered, Notice,
 )  # fmt: skip
 _KINDS = {cls: kind for kind, cls in enumerate(_TYPES)}
 _RAW = (Output, Line, Keys, Answer, Opened)

@@ -21,15 +21,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from dust import reasons
+from dust import askpass, reasons
 from dust.asker import Asker
-from dust.askpass import LONGEST_PATH, Askpass
+from dust.askpass import LONGEST_PATH, Askpass, Inquiry
 from dust.errors import DustError
 from dust.feed import Feed
 from dust.gates import Gates
 from dust.jumps import Jump
 from dust.limits import backoff, raise_open_files
 from dust.node import Node
+from dust.questions import Question, Questions, Waiting
 from dust.run import INTERRUPTED, NOT_BEGUN, TIMED_OUT, TIMEOUT, UNREACHABLE, Result, Run
 from dust.signals import ENDING, Signalled, Signals
 
@@ -257,11 +258,11 @@ class OneShots:
                 raise Signalled(number)
         self._reap()
 
-    def _ask(self, asker: Asker, text: str, secret: bool) -> str | None:
+    def _ask(self, asker: Asker, question: Question) -> str | None:
         """Ask the user; no command's time runs meanwhile."""
         self._outlet.erase()
         begun = time.monotonic()
-        answer = asker.ask(text, secret, lambda: bool(self._signals.ending))
+        answer = asker.ask(question.text, question.secret, lambda: bool(self._signals.ending))
         spent = time.monotonic() - begun
         self._limits = deque((at + spent, pid, shot) for at, pid, shot in self._limits)
         return answer
@@ -269,8 +270,15 @@ class OneShots:
     # --- starting
 
     def _answer_questions(self, asker: Asker) -> None:
-        self._askpass = Askpass(self._folder, partial(self._ask, asker), self._tell)
-        self._environment = self._askpass.environment()
+        questions = Questions()
+
+        def asked(inquiry: Inquiry) -> None:
+            waiting = Waiting(inquiry.asker, "", inquiry.answer)
+            questions.add(waiting, inquiry.text, inquiry.secret)
+            questions.put(partial(self._ask, asker))
+
+        self._askpass = Askpass(os.path.join(self._folder, "askpass"), asked, self._tell)
+        self._environment = self._askpass.environment(askpass.program())
         self._selector.register(self._askpass, selectors.EVENT_READ)
 
     def _tell(self, text: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from zlib import crc32
 
 from dust import config, ssh
+from dust.askpass import LONGEST_PATH
 from dust.errors import DustError
 
 _MACHINE = f"{crc32(os.uname().nodename.encode()) & 0xFFFF:04x}"
@@ -23,6 +24,7 @@ class Sharing:
     def __init__(self) -> None:
         self._prefix = f"{_MACHINE}{os.getpid():x}."
         self._written: list[Path] = []
+        self._asking = 0
         self._folder: Path | None = None
         self._socket = ""
         with suppress(DustError, OSError):  # a home that cannot be written
@@ -60,6 +62,14 @@ class Sharing:
             return None
         self._written.append(path)
         return path
+
+    def askpass(self) -> str:
+        """The path of a further socket by which an ssh may ask, or "" where there is no room."""
+        if self._folder is None:
+            return ""
+        self._asking += 1
+        path = f"{self._folder}/{self._prefix}ask{self._asking}"
+        return path if len(os.fsencode(path)) <= LONGEST_PATH else ""
 
     def close(self) -> None:
         """Remove what was written; sockets are removed by their ssh."""

@@ -29,6 +29,8 @@ class Zygote:
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             pass_fds=(self._lifeline, held),
+            # A session's ssh asks on its terminal, so that what many ask is answered once.
+            env={**os.environ, "SSH_ASKPASS_REQUIRE": "never"},
             start_new_session=True,
         )
         theirs.close()

@@ -59,10 +59,11 @@ def order(
     where: str,
     folder: str,
     timeout: float,
+    askpass: list[str],
 ) -> messages.Copy:
     """What the worker of a node is told. Raises `SessionError` where there is no ssh.
 
-    `argv` makes the ssh call for a command, or for a subsystem.
+    `argv` makes the ssh call for a command, or for a subsystem; the rest is as in messages.Copy.
     """
     calls = argv("sftp", True), argv(archive.command(put), False)
     program = calls[0][0]
@@ -70,7 +71,7 @@ def order(
     if path is None:
         raise SessionError(node.name, f"there is no {program} on this machine's PATH")
     sftp, shell = ([path, *arguments] for _, *arguments in calls)
-    return messages.Copy(sftp, shell, put, names, where, _octets(folder), timeout)
+    return messages.Copy(sftp, shell, put, names, where, _octets(folder), timeout, askpass)
 
 
 def _at_login(path: str) -> str:

@@ -127,6 +127,10 @@ class Worker:
             self._copier = Copier(message, self._emit)
         elif self._copier and isinstance(message, messages.Close):
             self._copier.cancel()
+        elif self._copier and isinstance(message, messages.Answer):
+            self._copier.answer(os.fsdecode(message.text))
+        elif self._copier and isinstance(message, messages.Unanswered):
+            self._copier.answer(None)
         elif session is None or session.over:
             return
         elif isinstance(message, messages.Answer):

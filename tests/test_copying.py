@@ -40,7 +40,7 @@ class Place:
         """Copy with that server; the shell that could serve instead is in `there`, too."""
         server = [sys.executable, str(SERVER), fault, str(self.there)]
         shell = ["/bin/sh", "-c", f"cd '{self.there}' && {archive.command(put)}"]
-        order = messages.Copy(server, shell, put, list(names), into, str(self.here), 20.0)
+        order = messages.Copy(server, shell, put, list(names), into, str(self.here), 20.0, [])
         copier = Copier(order, self.said.append)
         deadline = time.monotonic() + 30
         while not copier.over:
@@ -161,7 +161,7 @@ def test_a_server_that_dies_is_a_dropped_connection(place: Place) -> None:
 
 
 def test_nothing_to_run_is_an_end(place: Place) -> None:
-    order = messages.Copy(["/nonexistent"], [], True, ["x"], "", str(place.here), 5.0)
+    order = messages.Copy(["/nonexistent"], [], True, ["x"], "", str(place.here), 5.0, [])
     copier = Copier(order, place.said.append)
     assert copier.over
     end = place.said[-1]

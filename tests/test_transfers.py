@@ -162,8 +162,8 @@ def test_too_many_names_for_one_message() -> None:
         def hire(self, pipes: list[Any]) -> None:
             raise AssertionError("no worker is needed")
 
-    order = messages.Copy([], [], True, ["x" * 200] * 100_000, "", "", 1.0)
-    copies = Copies(Idle(), [MASTER], lambda node: order, 4)  # type: ignore[arg-type]
+    order = messages.Copy([], [], True, ["x" * 200] * 100_000, "", "", 1.0, [])
+    copies = Copies(Idle(), [MASTER], lambda node: order, 4, None)  # type: ignore[arg-type]
     assert copies.done
     (result,) = copies.results.values()
     assert (result.state, result.error) == (

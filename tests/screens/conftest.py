@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,36 @@ def dust(home: Path) -> Iterator[Start]:
     yield start
     for screen in started:
         screen.child.close(force=True)
+
+
+@pytest.fixture
+def locked(home: Path, tmp_path: Path) -> str:
+    """An ssh_config in which the nodes take a key with a passphrase only."""
+    key = tmp_path / "locked"
+    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "open sesame", "-f", str(key)]
+    subprocess.run(words, check=True)
+    blocks: list[str] = []
+    for node in LocalBackend(home / "local").nodes():
+        directory = Path(node.details["home"]).parent / "sshd"
+        with (directory / "authorized_keys").open("a") as file:
+            file.write(key.with_suffix(".pub").read_text())
+        blocks.append(block(node.name, {**node.ssh, "IdentityFile": str(key)}))
+    return written(tmp_path, blocks)
+
+
+@pytest.fixture
+def strange(home: Path, tmp_path: Path) -> str:
+    """An ssh_config in which the keys of the nodes are not known, and asked for."""
+    known = {"UserKnownHostsFile": str(tmp_path / "known"), "StrictHostKeyChecking": "ask"}
+    nodes = LocalBackend(home / "local").nodes()
+    return written(tmp_path, [block(node.name, {**node.ssh, **known}) for node in nodes])
+
+
+def block(name: str, facts: Mapping[str, str]) -> str:
+    return "\n  ".join([f"Host {name}", *(f"{key} {value}" for key, value in facts.items())])
+
+
+def written(folder: Path, blocks: list[str]) -> str:
+    path = folder / "ssh_config"
+    path.write_text("\n".join(blocks) + "\n")
+    return str(path)

@@ -1,0 +1,50 @@
+"""Whom the shell asks what ssh asks: the user at the terminal, or a program that the user has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from dust.asker import own_program
+from dust.printer import Printer
+from dust.questions import Question, Questions, Waiting
+
+
+class Desk:
+    """Takes up questions, and puts them when the terminal is free for it.
+
+    `prompt_for` gets a line from the user, unseen if it is secret; None if given up.
+    """
+
+    def __init__(
+        self, questions: Questions, printer: Printer, prompt_for: Callable[[str, bool], str | None]
+    ) -> None:
+        self._questions = questions
+        self._printer = printer
+        self._prompt_for = prompt_for
+
+    def ask(self, waiting: Waiting, text: str, secret: bool) -> bool:
+        """Have a question answered, later; False where there is nobody to be asked."""
+        if not os.isatty(0) and own_program(terminal=False) is None:
+            return False
+        self._questions.add(waiting, text, secret)
+        return True
+
+    def notice(self, text: str) -> None:
+        """Say what ssh wants to be known."""
+        self._printer.tell(text)
+        self._printer.flush()
+
+    def put(self) -> None:
+        """Ask what is to be asked."""
+        self._printer.progress("")
+        self._questions.put(self._answer)
+
+    def _answer(self, question: Question) -> str | None:
+        terminal = os.isatty(0)
+        if program := own_program(terminal=terminal):
+            return program.ask(question.text, question.secret, lambda: False)
+        if not terminal:
+            self._printer.error(f"{question} (there is no terminal to ask on)")
+            return None
+        return self._prompt_for(f"{question} ", question.secret)
