@@ -31,7 +31,7 @@ class Place:
     """
 
     def __init__(self, here: Path, home: Path, nodes: Sequence[Node]) -> None:
-        self.here = here
+        self.here, self.home = here, home
         self.nodes = {node.name: node for node in nodes}
         self.config = here / "ssh_config"
         self.known = here / "known_hosts"
@@ -81,12 +81,15 @@ class Place:
         """How often somebody has logged in to a node."""
         return (self.sshd(name) / "log").read_text().count("Accepted ")
 
-    def call(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run dust or dust-at with the ssh_config."""
+    def call(
+        self, program: str, *arguments: str, config: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run dust or dust-at, with the ssh_config or on the local nodes. There is no terminal."""
+        chosen = ["-F", "ssh_config"] if config else []
         done = subprocess.run(
-            [sys.executable, str(BIN / program), "-F", "ssh_config", *arguments],
-            cwd=self.here, env=self.env, text=True, timeout=60, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [sys.executable, str(BIN / program), *chosen, *arguments],
+            cwd=self.here, env=self.env, text=True, timeout=60, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert "Traceback" not in done.stdout, done.stdout
         return done

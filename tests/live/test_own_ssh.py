@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -121,3 +122,69 @@ def test_a_command_and_forwardings_do_no_harm(place: Place, way: str) -> None:
             f"  RemoteForward {port} localhost:1\n{place.at('n1')}{place.login()}"
         )
         place.reach(way, "web1")
+
+
+# --- connections that are shared
+
+
+def shared(place: Place, more: str = "") -> Path:
+    """Configure sharing as users do; returns where the socket is. Dust would keep its own, too."""
+    (place.home / "config.yaml").write_text("persist: 60\n")
+    path = place.home / "own"
+    place.configure(f"Host web1\n  ControlPath {path}\n{more}{place.at('n1')}{place.login()}")
+    return path
+
+
+def asked(place: Place, path: Path, what: str) -> bool:
+    """Ask the connection at a socket for something; whether there is one."""
+    words = ["ssh", "-F", str(place.config), "-S", str(path), "-O", what, "web1"]
+    return subprocess.run(words, capture_output=True).returncode == 0
+
+
+def sockets(place: Place) -> list[Path]:
+    """The sockets that Dust keeps for itself."""
+    return [path for path in (place.home / "cm").iterdir() if path.is_socket()]
+
+
+@ways
+@pytest.mark.parametrize("master", ["auto", "no"])
+def test_a_connection_of_the_users_is_used_and_lives_on(
+    place: Place, way: str, master: str
+) -> None:
+    path = shared(place, f"  ControlMaster {master}\n")
+    ssh = ["ssh", "-F", str(place.config), "-o", "ControlMaster=yes", "-o", "ControlPersist=yes"]
+    subprocess.run([*ssh, "-fN", "web1"], check=True, stderr=subprocess.DEVNULL)
+    try:
+        before = place.logins("n1")
+        place.reach(way, "web1")
+        assert place.logins("n1") == before
+        assert sockets(place) == []
+        assert asked(place, path, "check")
+    finally:
+        asked(place, path, "exit")
+
+
+@ways
+def test_a_connection_is_kept_where_and_how_long_the_user_has_it(place: Place, way: str) -> None:
+    path = shared(place, "  ControlMaster auto\n  ControlPersist yes\n")
+    try:
+        before = place.logins("n1")
+        place.reach(way, "web1")
+        place.reach(way, "web1")
+        assert place.logins("n1") == before + 1
+        assert sockets(place) == []
+        assert asked(place, path, "check")
+    finally:
+        asked(place, path, "exit")
+
+
+@ways
+def test_nothing_is_shared_if_the_user_has_it_so(place: Place, way: str) -> None:
+    path = shared(place)
+    place.config.write_text(f"Host *\n  ControlPath none\n{place.config.read_text()}")
+    before = place.logins("n1")
+    place.reach(way, "web1")
+    place.reach(way, "web1")
+    assert place.logins("n1") == before + (4 if way == "copy" else 2)
+    assert sockets(place) == []
+    assert not path.exists()
