@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -41,7 +42,7 @@ class SshBackend:
         """Make it as `-F` and `-i` say, either of which may be missing."""
         path = None
         if inventory is not None:
-            path = Path(inventory).expanduser()
+            path = Path(os.path.expanduser(inventory))
             path = path if inventory == _STANDARD_INPUT else path.absolute()
         return cls(ssh_config.absolute() if ssh_config else None, path)
 

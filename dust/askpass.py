@@ -16,7 +16,7 @@ from pathlib import Path
 from shlex import quote
 
 from dust import asking
-from dust.screen import printable
+from dust.screen import legible
 
 #: A socket's path may have no more bytes than this on any system.
 LONGEST_PATH = 103
@@ -98,8 +98,7 @@ class Askpass:
         while data := client.recv(4096):
             asked += data
         asker, kind, text = asked.split(b"\0", 2)
-        lines = os.fsdecode(text).strip("\n").split("\n")
-        question = "\n".join(printable(line) for line in lines)
+        question = legible(os.fsdecode(text).strip("\n"))
         if kind == b"none":
             self._tell(question)
             self._noticed.append(client)  # it stands until ssh takes it back

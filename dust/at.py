@@ -147,7 +147,10 @@ def _nodes(cluster: Cluster, options: dict[str, Any]) -> list[Node]:
         from dust.groups import Groups  # few targets name one
 
         cluster.groups = Groups()
-    nodes = cluster.running(options["-w"] or options["TARGET"])
+    target = options["TARGET"] if options["-w"] is None else options["-w"]
+    if not target.strip():  # a script's variable that is not set
+        raise UsageError("the target is empty; '*' is all nodes")
+    nodes = cluster.running(target)
     if options["-x"]:
         excluded = {node.id for node in cluster.select(options["-x"])}
         nodes = [node for node in nodes if node.id not in excluded]

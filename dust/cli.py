@@ -26,6 +26,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from errno import EISDIR
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,9 @@ def guarded(run: Callable[[], int], failed: int = 0) -> int:
     except OutputClosed as closed:
         return _output_closed(closed)
     except DustError as error:
-        print(f"dust: {error}", file=sys.stderr)
+        from dust.screen import legible  # which names do not drive
+
+        print(f"dust: {legible(str(error))}", file=sys.stderr)
         return failed or error.status
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -142,7 +145,7 @@ def backend(settings: Settings) -> Backend:
         from dust.backends.local import LocalBackend
 
         return LocalBackend(config.home() / "local")
-    ssh_config = Path(settings.ssh_config).expanduser() if settings.ssh_config else None
+    ssh_config = Path(os.path.expanduser(settings.ssh_config)) if settings.ssh_config else None
     if settings.backend == "ec2":
         from dust.backends.ec2 import Ec2Backend
         from dust.backends.ec2client import Cloud
@@ -197,6 +200,8 @@ def _opened(name: str) -> int:
     from dust.errors import UsageError
 
     try:
+        if os.path.isdir(name):
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
         return os.open(name, os.O_RDONLY)
     except OSError as error:
         raise UsageError(f"{name}: {error.strerror}") from error

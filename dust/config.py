@@ -31,9 +31,9 @@ def folder(*names: str) -> Path:
 
 def make_folder(path: Path) -> None:
     """Make a folder with mode 0700, and those above it, unless it is there. Raises ConfigError."""
-    if path.is_dir():
-        return
     try:
+        if path.is_dir():
+            return
         make_folder(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:

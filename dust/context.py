@@ -32,6 +32,7 @@ from dust.node import Node
 from dust.printer import OutputClosed, Printer, in_colour
 from dust.registry import Registry
 from dust.run import RUNNING, TIMEOUT, Result, Run
+from dust.screen import legible
 from dust.sessionlog import SessionLog
 from dust.sharing import Sharing
 
@@ -145,6 +146,7 @@ class Context:
         """Yes or no, or the word; no without a terminal, unless yes is assumed."""
         if self.assume_yes:
             return True
+        question = legible(question)
         if not os.isatty(0):
             self.printer.tell(f"{question} no: there is no terminal to ask on (-y says yes)")
             return False
@@ -159,7 +161,8 @@ class Context:
         if not os.isatty(0):
             return otherwise
         self.printer.flush()
-        answer = self.prompt_for(f"{question}{f' [{otherwise}]' if otherwise else ''}: ", False)
+        shown = legible(f"{question} [{otherwise}]" if otherwise else question)
+        answer = self.prompt_for(f"{shown}: ", False)
         return answer if answer is None else answer.strip() or otherwise
 
     def ask_secret(self, question: str) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dust.asker import own_program
 from dust.printer import Printer
 from dust.questions import Question, Questions, Waiting
+from dust.screen import legible
 
 
 class Desk:
@@ -47,4 +48,4 @@ class Desk:
         if not terminal:
             self._printer.error(f"{question} (there is no terminal to ask on)")
             return None
-        return self._prompt_for(f"{question} ", question.secret)
+        return self._prompt_for(f"{legible(str(question))} ", question.secret)

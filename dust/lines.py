@@ -187,14 +187,16 @@ def expand(line: str, variables: Mapping[str, str]) -> str:
 def filled(
     line: str, nodes: Sequence[Node], number: Callable[[Node], int]
 ) -> Callable[[Node], str]:
-    """The line of each of these nodes, its variables filled; `number` gives their `{index}`."""
-    ranks = {node.id: rank for rank, node in enumerate(nodes)}
+    """The line of each of these nodes, its variables filled; `number` gives their `{index}`.
 
-    def of(node: Node) -> str:
+    Raises `UsageError` at once if it cannot be made for one of them, so that it runs on none.
+    """
+
+    def made(rank: int, node: Node) -> str:
         values = {
             "name": node.name,
             "index": str(number(node)),
-            "rank": str(ranks[node.id]),
+            "rank": str(rank),
             "count": str(len(nodes)),
             "ip": node.ip,
             "id": node.id,
@@ -202,7 +204,8 @@ def filled(
         }
         return expand(line, values)
 
-    return of
+    filled = {node.id: made(rank, node) for rank, node in enumerate(nodes)}
+    return lambda node: filled[node.id]
 
 
 def _quoted(name: str, value: str, before: str) -> str:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dust.node import Node
 from dust.nodeset import fold
 from dust.run import Result, Run
-from dust.screen import printable, strip_colours
+from dust.screen import legible, printable, strip_colours
 
 #: Colours of labels, as SGR parameters: readable on dark and light.
 _COLOURS = ("36", "32", "33", "35", "34", "96", "92", "93", "95", "94")
@@ -117,7 +117,8 @@ class Printer:
 
     def say(self, text: str = "") -> None:
         """A line of a command's output."""
-        self._batch.append(self._close_line() + text.encode("utf-8", "replace") + b"\n")
+        shown = legible(text, colours=True)
+        self._batch.append(self._close_line() + shown.encode("utf-8", "replace") + b"\n")
 
     def table(self, rows: Sequence[Sequence[object]], headers: Sequence[str] = ()) -> None:
         """Aligned columns."""
@@ -128,6 +129,9 @@ class Printer:
 
     def tell(self, text: str) -> None:
         """A message about what happened, beside the output: on standard error."""
+        self._tell(legible(text))
+
+    def _tell(self, text: str) -> None:
         if self.above is not None:
             self.say(text)
             return
@@ -139,7 +143,7 @@ class Printer:
     def error(self, text: str) -> None:
         """A message about what went wrong."""
         lead = "\x1b[31mdust:\x1b[0m" if self.colour and os.isatty(2) else "dust:"
-        self.tell(f"{lead} {text}")
+        self._tell(f"{lead} {legible(text)}")
 
     @property
     def has_progress(self) -> bool:

@@ -47,6 +47,8 @@ _BEYOND_ASCII = re.compile(f"[\x80-\x9f{_MARKS}]")
 _CONTROL = re.compile("[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 _RUN = re.compile(rf"{_SGR}|\x08+|[^\x1b\x08]+")
 _UNPRINTABLE = re.compile(f"[\x00-\x1f\x7f-\x9f{_MARKS}\ud800-\udfff]")
+_LEGIBLE = re.compile(rf"([\n\t])|{_UNPRINTABLE.pattern}")
+_COLOURED = re.compile(rf"([\n\t]|{_SGR})|{_UNPRINTABLE.pattern}")
 
 _INTRODUCERS = "\x1b\x90\x98\x9b\x9d\x9e\x9f"
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
@@ -160,6 +162,12 @@ def printable(text: str) -> str:
     reorder or break lines are named (`<U+202E>`).
     """
     return _UNPRINTABLE.sub(lambda found: _escaped(found[0]), text)
+
+
+def legible(text: str, *, colours: bool = False) -> str:
+    """Return any text as lines that a terminal shows as they are, but for tabs and `colours`."""
+    kept = _COLOURED if colours else _LEGIBLE
+    return kept.sub(lambda found: found[1] or _escaped(found[0]), text)
 
 
 def _escaped(char: str) -> str:

@@ -63,6 +63,8 @@ class Shell:
             return self._remote(action, wait)
         if isinstance(action, lines.Raw):
             return self._raw(action.target)
+        if isinstance(action, (lines.System, lines.Local)) and "\0" in action.text:
+            raise UsageError("there is a NUL in this line, which no name has")
         if isinstance(action, lines.System):
             return self._system(action.text)
         if isinstance(action, lines.Local):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from dust import clusterfile
 from dust.assigned import selected
@@ -123,7 +122,7 @@ def _checked(check: Callable[[], str]) -> str:
 
 
 def _key(path: str) -> str:
-    if path and not Path(path).expanduser().is_file():
+    if path and not os.path.isfile(os.path.expanduser(path)):
         raise UsageError(f"assign: there is no key {path}")
     absolute = os.path.abspath(os.path.expanduser(path)) if path else ""
     return _checked(lambda: clusterfile.check_key(absolute))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from dust.command import Dust, UsageError, command
@@ -70,7 +72,7 @@ def cluster(
     if new:
         _new(dust, file)
     elif create:
-        _create(dust, Path(file).expanduser(), y, not no_wait)
+        _create(dust, Path(os.path.expanduser(file)), y, not no_wait)
     elif status:
         _status(dust, cluster or _in_use(dust), not no_wait)
     elif list:
@@ -207,13 +209,13 @@ def _new(dust: Dust, file: str) -> None:
         f"cloud:   {{{cloud}}}\ncluster: {{name: {name}}}\nnodes:\n"
         f"- {{nodename: master{kind}}}\n- {{nodename: worker{kind}, count: {workers}}}\n"
     )
-    path = Path(file or f"{name}.yaml").expanduser()
+    path = Path(os.path.expanduser(file or f"{name}.yaml"))
     parse(text, path)
-    if path.exists() and not dust.ask(f"{path} is there already. Replace it?"):
+    if os.path.lexists(path) and not dust.ask(f"{path} is there already. Replace it?"):
         dust.error("cluster: nothing was written")
         return
     write_whole(path, text, 0o644)
-    dust.print(f"{path} is written: `cluster create {path}` makes it")
+    dust.print(f"{path} is written: `cluster create {quote(str(path))}` makes it")
 
 
 def _asked(dust: Dust, question: str, otherwise: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def log(dust: Dust, on: bool = False, off: bool = False, dir: str = "") -> None:
       log on ~/rollout
     """
     if on:
-        named = Path(dir).expanduser().absolute() if dir else None
+        named = Path(os.path.expanduser(dir)).absolute() if dir else None
         folder = named or config.home() / "logs" / time.strftime("%Y-%m-%d-%H%M%S")
         dust.log_to(folder)
     elif off:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dust.screen import Screen, printable, strip_colours
+from dust.screen import Screen, legible, printable, strip_colours
 
 SGR = re.compile(r"\x1b\[[0-9:;]*m")
 # What a session may hold of a line whose end has not come.
@@ -476,3 +476,20 @@ def test_printable_is_one_safe_line(text: str) -> None:
     assert len(line.splitlines()) <= 1
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e]", line)
     assert printable(line) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "coloured"),
+    [
+        ("a\tb\nc", "a\tb\nc", "a\tb\nc"),
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m", "\x1b[31mred\x1b[0m"),
+        (
+            "a\rb\x1b]0;t\x07\x9b2J\udcff",
+            r"a\rb\x1b]0;t\x07\x9b2J\xff",
+            r"a\rb\x1b]0;t\x07\x9b2J\xff",
+        ),
+    ],
+)
+def test_what_is_said_stays_lines_and_drives_nothing(text: str, shown: str, coloured: str) -> None:
+    assert legible(text) == shown
+    assert legible(text, colours=True) == coloured

@@ -106,6 +106,25 @@ def test_each_can_be_assigned_and_renamed(home: Path) -> None:
         (home / "clusters" / "odd.yaml").unlink()
 
 
+def test_a_name_in_a_line_is_one_word(home: Path) -> None:
+    names = [name for name in NAMES if not name.startswith("-")]
+    lines = [f"@{quoted(name)} printf '%s\\n' {{name}}" for name in names]
+    assert typed(home, *lines).splitlines() == [f"[{name}] {name}" for name in names]
+    assert not (home / "x").exists()
+
+
+def test_a_name_that_would_be_an_option_runs_nowhere(home: Path) -> None:
+    lines = ["@ true", "@ touch ran; touch {name}", "@'my node' test -e ran || echo none"]
+    argv = [sys.executable, str(DUST), "--region", "us-east-1"]
+    argv += [word for line in lines for word in ("-c", line)]
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    env = {**clean, "DUST_HOME": str(home)}
+    done = subprocess.run(argv, cwd=home, env=env, text=True, capture_output=True, timeout=60)
+    assert done.returncode == 2
+    assert "{name} is '-rf' here, which is not safe in a line of shell" in done.stderr
+    assert done.stdout == "[my node] none\n"
+
+
 def test_dust_at_reaches_each(home: Path) -> None:
     argv = [sys.executable, str(DUST.with_name("dust-at")), "--region", "us-east-1", "*", "echo 42"]
     clean = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
