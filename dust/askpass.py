@@ -108,17 +108,17 @@ class Askpass:
         self._ask(Inquiry(int(asker), shown, asking.is_secret(shown), client, confirms))
 
 
-def program() -> str:
-    """The path of our program, written when it is missing or another Dust's.
+def program(folder: Path) -> str:
+    """The path of our program in this folder, written when it is missing or another Dust's.
 
-    Raises ConfigError where it cannot be put.
+    Raises ConfigError where it cannot be put there.
     """
-    from dust import config  # workers do not pay for it
+    from dust.config import write_whole  # workers do not pay for it
 
     text = f'#!/bin/sh\nexec {quote(sys.executable)} -ISs {quote(str(_CLIENT))} "$1"\n'
-    path = config.folder("cache") / "askpass"
+    path = folder / "askpass"
     with suppress(OSError):
         if path.read_text() == text and os.access(path, os.X_OK):
             return str(path)
-    config.write_whole(path, text, 0o700)
+    write_whole(path, text, 0o700)
     return str(path)

@@ -289,7 +289,7 @@ class Context:
         reach = self.sessions.reach(nodes)
         self.wait(lambda: reach.done)
         try:
-            program = askpass.program()
+            program = askpass.program(config.folder("cache"))
         except ConfigError:  # a home that cannot be written: no copy can ask
             program = ""
 

@@ -19,12 +19,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
-from dust import askpass, reasons
+from dust import askpass, config, reasons
 from dust.asker import Asker
 from dust.askpass import LONGEST_PATH, Askpass, Inquiry
-from dust.errors import DustError
+from dust.errors import ConfigError, DustError
 from dust.feed import Feed
 from dust.gates import Gates
 from dust.jumps import Jump
@@ -277,8 +278,12 @@ class OneShots:
             questions.add(waiting, inquiry.text, inquiry.secret)
             questions.put(partial(self._ask, asker))
 
-        self._askpass = Askpass(os.path.join(self._folder, "askpass"), asked, self._tell)
-        self._environment = self._askpass.environment(askpass.program())
+        self._askpass = Askpass(os.path.join(self._folder, "asked"), asked, self._tell)
+        try:
+            program = askpass.program(config.folder("cache"))
+        except ConfigError:  # a home that cannot be written
+            program = askpass.program(Path(self._folder))
+        self._environment = self._askpass.environment(program)
         self._selector.register(self._askpass, selectors.EVENT_READ)
 
     def _tell(self, text: str) -> None:
@@ -518,5 +523,5 @@ def run_folder() -> str:
     """The path of a new folder for a run, in which sockets have room; nothing is made yet."""
     name = f"dust-{os.urandom(8).hex()}"
     folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), name)
-    longest = os.path.join(folder, "askpass")
+    longest = os.path.join(folder, "asked")
     return folder if len(os.fsencode(longest)) <= LONGEST_PATH else os.path.join("/tmp", name)

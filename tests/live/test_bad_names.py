@@ -146,12 +146,10 @@ def told(capfd: pytest.CaptureFixture[str], main: Main, words: list[str]) -> tup
     return status, "".join(capfd.readouterr())
 
 
-@pytest.mark.parametrize("name", [*BAD, ""], ids=ascii)
+@pytest.mark.parametrize("name", [name for name in [*BAD, ""] if "\0" not in name], ids=ascii)
 def test_no_argument_makes_something_of_a_name(
     ground: Ground, capfd: pytest.CaptureFixture[str], name: str
 ) -> None:
-    if "\0" in name:
-        pytest.skip("no argument has a NUL in it")
     calls: list[tuple[Main, list[str]]] = [
         (at.main, [name, "true"]),
         (at.main, ["-w", name, "true"]),

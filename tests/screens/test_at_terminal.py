@@ -87,6 +87,14 @@ def test_the_users_own_program_is_asked_once(at: At, locked: str, tmp_path: Path
     assert (tmp_path / "asked").read_text().count("passphrase") == 1
 
 
+def test_what_is_asked_needs_no_home_that_can_be_written(at: At, locked: str) -> None:
+    with at("-F", locked, "*", "echo in", DUST_HOME="/dev/null/home") as screen:
+        screen.wait_for("Enter passphrase")
+        screen.line("open sesame")
+        assert screen.wait_for_end() == 0
+        assert screen.text.count("] in") == len(NODES)
+
+
 def test_nobody_else_can_ask_or_read(at: At, locked: str, tmp_path: Path) -> None:
     with at("-F", locked, "master", "true", TMPDIR="/tmp") as screen:
         screen.wait_for("Enter passphrase")
