@@ -50,12 +50,14 @@ class Approach:
                 if host is None or host.state == READY:
                     self._admission.add(link)
 
-        self._find([link.node for link in links], lambda at, hosts: go(links[at:][:CHUNK], hosts))
+        self._find(
+            [link.node for link in links], lambda at, hosts: go(links[at : at + CHUNK], hosts)
+        )
 
     def reach(self, nodes: Sequence[Node]) -> Reach:
         """Open the way to these nodes for what is no session."""
         reach = Reach(len(nodes))
-        self._find(nodes, lambda at, hosts: reach.found(nodes[at:][:CHUNK], hosts))
+        self._find(nodes, lambda at, hosts: reach.found(nodes[at : at + CHUNK], hosts))
         return reach
 
     def _find(
@@ -63,14 +65,14 @@ class Approach:
     ) -> None:
         """Find the jump hosts of a chunk of nodes after the other, and begin to reach them."""
         find = self._jumps(nodes)
+        if find is None:
+            for at in range(0, len(nodes), CHUNK):
+                found(at, [None] * len(nodes[at : at + CHUNK]))
+            return
 
         def next(at: int) -> None:
             chunk = nodes[at : at + CHUNK]
             if not chunk:
-                return
-            if find is None:
-                found(at, [None] * len(chunk))
-                next(at + CHUNK)
                 return
             aside = Aside(lambda: find(chunk))
 
