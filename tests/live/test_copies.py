@@ -325,6 +325,20 @@ def test_a_cut_connection_leaves_the_old_file_and_a_part_that_is_named(place: Pl
         part.unlink()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+@pytest.mark.parametrize("node", ["n1", "bare"])
+def test_a_full_disk_there_leaves_the_old_file(place: Place, node: str) -> None:
+    place.dust(f"@{node} mkdir small; mount -t tmpfs -o size=64k none small; echo old > small/big")
+    (place.here / "big").write_bytes(os.urandom(1 << 20))
+    try:
+        said = place.dust(f"put big {node} small", status=1)
+        assert "No space left on device" in said or "tar: ./big: Wrote only" in said, said
+        assert f"[{node}] old" in place.dust(f"@{node} cat small/big; ls -A small").splitlines()
+    finally:
+        left = place.dust(f"@{node} ls -A small; umount small; rmdir small")
+    assert left.splitlines() == [f"[{node}] big"]
+
+
 def test_a_node_that_is_not_there_fails_alone(place: Place) -> None:
     (place.here / "hosts").write_text("nobody.invalid\n")
     (place.here / "f").write_text("f")

@@ -63,6 +63,20 @@ def test_plain_ssh_and_git_reach_a_node_by_its_name(home: Path, tmp_path: Path) 
     assert (tmp_path / "clone" / ".git").is_dir()
 
 
+def test_rsync_reaches_a_node_by_its_name(home: Path, tmp_path: Path) -> None:
+    said = dust(home, "sshconfig write")
+    users = tmp_path / "config"
+    users.write_text(said.splitlines()[1].partition(": ")[2] + "\n")
+    (tmp_path / "text").write_text("for n2\n")
+    shell = f"ssh -F '{users}' -o BatchMode=yes"
+    for words in ([tmp_path / "text", "n2:"], ["n2:text", tmp_path / "back"]):
+        done = subprocess.run(
+            ["rsync", "-e", shell, *map(str, words)], capture_output=True, text=True, timeout=30
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "back").read_text() == "for n2\n"
+
+
 def test_it_is_kept_current_once_it_was_written(home: Path) -> None:
     written = home / "ssh_config"
     written.unlink(missing_ok=True)
