@@ -448,6 +448,22 @@ def test_reconnect_begins_where_it_was(world: World, coordinator: Coordinator) -
     assert two.listen() == []
 
 
+def test_after_a_logout_or_close_a_session_begins_anew(
+    world: World, coordinator: Coordinator
+) -> None:
+    one, two = ready(world, coordinator, A, B)
+    one.say(Ended(0, 0.1, b"/tmp"), Lost("ended", "logged out (exit 0)", 0))
+    two.say(Ended(0, 0.1, b"/tmp"))
+    coordinator.pump()
+    coordinator.pump()
+    coordinator.close([B])
+    coordinator.open([A, B])
+    for worker in world.workers[-2:]:
+        (opening,) = worker.listen()
+        assert isinstance(opening, Open)
+        assert opening.directory == ""
+
+
 def test_a_line_to_a_lost_session_opens_it_again(world: World, coordinator: Coordinator) -> None:
     (worker,) = ready(world, coordinator, A)
     worker.say(Lost("dropped", "lost", 255))
