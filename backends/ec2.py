@@ -15,7 +15,7 @@ from dust.backends.ec2nodes import as_node
 from dust.backends.ec2power import VALUES, Power, chunks, described
 from dust.errors import BackendError
 from dust.node import Node
-from dust.screen import printable
+from dust.plain import printable
 
 #: Instances that are gone are listed by AWS for an hour; they are no nodes any more.
 _LISTED = ["pending", "running", "shutting-down", "stopping", "stopped"]

@@ -10,7 +10,7 @@ from dust import config
 from dust.backends.ec2reach import Route
 from dust.clusterfile import check_login
 from dust.node import Node
-from dust.screen import printable
+from dust.plain import printable
 from dust.ssh import quoted
 
 #: The tag by which CloudFormation marks what belongs together.

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address, ip_address
 from itertools import product
 from math import prod
-from string import ascii_letters
 from typing import NamedTuple
 
 from dust import nodeset
@@ -113,6 +112,8 @@ def _has_ipv6(item: str) -> bool:
 def _lettered(item: str) -> Iterator[str]:
     """The patterns with ranges of numbers only that an item stands for."""
     item = _NUMBERS.sub(lambda m: f"[{m[1] or 0}-{m[2]}{'/' + m[3] if m[3] else ''}]", item)
+    from string import ascii_letters  # few lists have a range of letters
+
     parts: list[str] = []
     end = 0
     choices: list[str] = []

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
 from dust.backends.hostnames import Address, address, expand, refusal
 from dust.errors import ConfigError, TargetError
+from dust.near import near
 from dust.nodeset import MOST
 
 #: Groups that every inventory of Ansible's has by itself.
@@ -25,8 +24,7 @@ class Value(NamedTuple):
     line: int
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(NamedTuple):
     """One host with all groups it is in, its own first, and all variables that hold for it."""
 
     name: str
@@ -34,10 +32,10 @@ class Host:
     variables: Mapping[str, Value]
 
 
-@dataclass
 class _Entry:
-    groups: dict[str, None] = field(default_factory=dict)
-    variables: dict[str, Value] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.groups: dict[str, None] = {}
+        self.variables: dict[str, Value] = {}
 
 
 class Inventory:
@@ -109,7 +107,7 @@ class Inventory:
     def check_group(self, name: str, line: int) -> None:
         """Raise `ConfigError` unless there is such a group."""
         if name not in self._groups:
-            close = get_close_matches(name, self._groups, 1)
+            close = near(name, self._groups)
             hint = f"did you mean {close[0]}?" if close else f"a line [{name}] would make it"
             raise self.error(f"there is no group {ascii(name)}; {hint}", line)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from difflib import get_close_matches
 
 from dust.backends.hostnames import Address, is_ip
 from dust.backends.inventory import Inventory, Value
+from dust.near import near
 
 _HEADER = re.compile(r"\[([^\[\]]*)\][ \t]*(?:[#;].*)?")
 # What no host or port in brackets is: a group, perhaps with what its lines are.
@@ -80,7 +80,7 @@ def _section(header: str, line: int, inventory: Inventory) -> tuple[str, str]:
         raise inventory.error(f"[{header}] is no group: write [web] or [web:children]", line)
     kind = match[2] or "hosts"
     if kind not in _KINDS:
-        close = get_close_matches(kind, _KINDS, 1)
+        close = near(kind, _KINDS)
         hint = f"did you mean :{close[0]}?" if close else "there are :children and :vars"
         raise inventory.error(f"[{header}]: a group has no {kind!r}; {hint}", line)
     return match[1], kind

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import NamedTuple
 
 import yaml
 
 from dust.backends.inventory import Inventory, Value
+from dust.near import near
 
 _SECTIONS = ("hosts", "vars", "children")
 #: Levels of mappings and lists inside one another, at the most: libyaml has no limit but its stack.
@@ -82,7 +82,7 @@ class _Reader:
             elif section.key == "children":
                 self.groups(section.value, group.key)
             else:
-                close = get_close_matches(section.key, _SECTIONS, 1)
+                close = near(section.key, _SECTIONS)
                 hint = f"did you mean {close[0]}?" if close else "it has hosts, vars and children"
                 message = f"the group {group.key} has no {ascii(section.key)}; {hint}"
                 raise self._inventory.error(message, section.line)

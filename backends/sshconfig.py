@@ -6,9 +6,9 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from dust.backends.hostnames import refusal
 from dust.errors import ConfigError
@@ -84,8 +84,7 @@ def _hosts(path: Path, folder: Path) -> dict[str, str]:
     return reader.found
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(NamedTuple):
     """A file and the Host blocks that include it: where these do not match it says nothing."""
 
     path: Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import sys
-import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Protocol
@@ -49,6 +48,8 @@ class Terminal:
     @contextmanager
     def _quiet(self) -> Iterator[None]:
         """What is typed is not shown."""
+        import termios  # few runs ask
+
         before = termios.tcgetattr(self._fd)
         quiet = termios.tcgetattr(self._fd)
         quiet[3] &= ~termios.ECHO

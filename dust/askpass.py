@@ -11,29 +11,28 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
 from dust import asking
-from dust.screen import legible
+from dust.plain import legible
 
-#: A socket's path may have no more bytes than this on any system.
-LONGEST_PATH = 103
 # Seconds that our own program may take to hand over its question.
 _PATIENCE = 5.0
 _CLIENT = Path(__file__).with_name("askpass_client.py")
 
 
-@dataclass(eq=False)
 class Inquiry:
     """A question that waits for its answer. `asker` is the ssh that asks: its process."""
 
-    asker: int
-    text: str
-    secret: bool
-    _client: socket.socket
-    _confirms: bool
+    def __init__(
+        self, asker: int, text: str, client: socket.socket, *, secret: bool, confirms: bool
+    ) -> None:
+        self.asker = asker
+        self.text = text
+        self.secret = secret
+        self._client = client
+        self._confirms = confirms
 
     def answer(self, text: str | None) -> None:
         """Answer it; None: there is no answer, and ssh goes on without."""
@@ -105,7 +104,8 @@ class Askpass:
             return
         confirms = kind == b"confirm"
         shown = f"{question} (yes/no)" if confirms else question
-        self._ask(Inquiry(int(asker), shown, asking.is_secret(shown), client, confirms))
+        secret = asking.is_secret(shown)
+        self._ask(Inquiry(int(asker), shown, client, secret=secret, confirms=confirms))
 
 
 def program(folder: Path) -> str:

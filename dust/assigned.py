@@ -12,7 +12,6 @@ from dust.clusterfile import ClusterFile
 from dust.errors import ConfigError, TargetError
 from dust.node import Node
 from dust.nodeset import split
-from dust.targets import View, select
 
 
 class ClusterFiles:
@@ -58,6 +57,8 @@ class ClusterFiles:
 
 def selected(filter: str, nodes: Sequence[Node]) -> list[Node]:
     """The nodes that a filter selects by what their source says of them; none is no error."""
+    from dust.targets import View, select
+
     try:
         return select(filter, View(nodes=nodes)) if nodes else []
     except TargetError:  # nobody has such a name or property; of several names others may be there

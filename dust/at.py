@@ -1,8 +1,7 @@
 """dust-at: one command on a set of nodes, for scripts.
 
 Usage:
-  dust-at [options] -w TARGET COMMAND...
-  dust-at [options] TARGET COMMAND...
+  dust-at [options] (-w TARGET | TARGET) COMMAND...
 
 The command's words are joined by spaces, as ssh does; {name}, {ip} and the like are filled in for
 each node. It runs without a terminal: standard output and error stay apart, and standard input
@@ -46,6 +45,8 @@ was up, 130 when interrupted, 2 for wrong usage and where dust-at itself fails.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import re
 import sys
@@ -80,6 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words == ["--version"]:
         print(f"dust-at {__version__}")
         return 0
+    if argv is None:  # a short life: garbage is hardly looked for, and at the end not at all
+        gc.set_threshold(50_000)
+        atexit.register(gc.freeze)
     return guarded(lambda: _run(parse(__doc__, words, options_first=True)), FAILED)
 
 
@@ -264,7 +268,7 @@ def _rehearse(nodes: list[Node], argv: Callable[[Node, str], list[str]], cluster
     """Show what would be run."""
     from shlex import join
 
-    from dust.screen import printable
+    from dust.plain import printable
 
     for node in nodes:
         print(printable(f"[{cluster.label(node)}] {join(argv(node, os.devnull))}"))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dust.node import Node
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """What became of one node that was asked to change.
 
     `state` is the node's state afterwards; `error` says why it could not be changed ("" if it was).

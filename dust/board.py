@@ -9,8 +9,8 @@ from prompt_toolkit.utils import get_cwidth
 
 from dust.link import DOWN, READY, WAITING, Link
 from dust.node import Node
+from dust.plain import printable, strip_colours
 from dust.run import Run
-from dust.screen import printable, strip_colours
 
 #: SGR parameters of states; the rest stands as it is.
 _COLOURS = {READY: "32", WAITING: "1;33", DOWN: "31"}

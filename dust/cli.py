@@ -25,7 +25,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from errno import EISDIR
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,7 +78,7 @@ def guarded(run: Callable[[], int], failed: int = 0) -> int:
     except OutputClosed as closed:
         return _output_closed(closed)
     except DustError as error:
-        from dust.screen import legible  # which names do not drive
+        from dust.plain import legible  # which names do not drive
 
         print(f"dust: {legible(str(error))}", file=sys.stderr)
         return failed or error.status
@@ -92,6 +91,7 @@ def parse(doc: str, words: list[str], *, options_first: bool = False) -> dict[st
     from docopt import DocoptExit, docopt
 
     from dust.errors import UsageError
+    from dust.near import near
 
     try:
         found = docopt(doc, words, default_help=False, options_first=options_first)
@@ -102,7 +102,7 @@ def parse(doc: str, words: list[str], *, options_first: bool = False) -> dict[st
         for word in words:
             name = word.partition("=")[0]
             if name.startswith("--") and name not in known:
-                close = get_close_matches(name, known, 1)
+                close = near(name, known)
                 hint = f"; did you mean {close[0]}?" if close else ""
                 raise UsageError(f"no option {name}{hint}") from error
         usage = doc.partition("Usage:")[2].partition("\n\n")[0].rstrip()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from dust.assigned import ClusterFiles
 from dust.backend import Backend, Change
 from dust.errors import TargetError
+from dust.near import near
 from dust.node import Node
 from dust.nodeset import fold
 from dust.run import Run
-from dust.targets import View, select
 
 if TYPE_CHECKING:
     from dust.groups import Groups
@@ -90,7 +88,7 @@ class Cluster:
         states = {change.id: change.state for change in changes if not change.error}
 
         def changed(nodes: Iterable[Node]) -> list[Node]:
-            return [replace(n, state=states[n.id]) if n.id in states else n for n in nodes]
+            return [n._replace(state=states[n.id]) if n.id in states else n for n in nodes]
 
         if self._nodes is not None:  # what is known holds, also if the backend cannot be asked
             self._nodes = changed(self._nodes)
@@ -150,7 +148,7 @@ class Cluster:
             return
         names = list(self.clusters())
         if name not in names:
-            close = get_close_matches(name, names, 1)
+            close = near(name, names)
             hint = f"did you mean {close[0]}?" if close else _there_are(names)
             raise TargetError(f"no cluster {name}; {hint}")
         self.working_set = name
@@ -214,6 +212,8 @@ class Cluster:
         return f"there are no nodes in {self.backend.label}"
 
     def _select(self, target: str, nodes: list[Node]) -> list[Node]:
+        from dust.targets import View, select  # all nodes need none of it
+
         results = self.last.results if self.last else {}
         differs: set[str] = set()
         if self.last and "%differs" in target:  # all output is compared for it
@@ -224,8 +224,9 @@ class Cluster:
             state_of=self.state_of,
             last={id: result.state for id, result in results.items()},
             differs=differs,
+            group=self.groups.members if self.groups else None,
         )
-        return select(target, replace(view, group=self.groups.members) if self.groups else view)
+        return select(target, view)
 
     def _exists(self, target: str) -> bool:
         try:

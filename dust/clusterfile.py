@@ -18,14 +18,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dust import config
 from dust.errors import ConfigError, TargetError
-from dust.expr import parse as parse_target
+from dust.near import near
 
 if TYPE_CHECKING:
     import yaml
@@ -37,8 +36,7 @@ _UNFIT = re.compile(r'["\\\x00-\x1f\x7f]|\$\{')
 _DEEPEST, _LARGEST = 3, 4 << 20
 
 
-@dataclass(frozen=True)
-class ClusterFile:
+class ClusterFile(NamedTuple):
     """One cluster. `names` are those of nodes by their ids; "" stands for what is not said."""
 
     name: str
@@ -48,7 +46,7 @@ class ClusterFile:
     precedence: int = 0
     backend: str = ""
     region: str = ""
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = MappingProxyType({})
 
     @property
     def path(self) -> Path:
@@ -146,7 +144,7 @@ def parse(text: str, path: Path) -> ClusterFile:
     values: dict[str, Any] = {}
     for key, value, line in _pairs(root, path):
         if key not in _KEYS:
-            close = get_close_matches(key, _KEYS, 1)
+            close = near(key, _KEYS)
             hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(_KEYS)}"
             raise ConfigError(f"no key {key!r}{hint}", path, line)
         try:
@@ -167,6 +165,8 @@ def parse(text: str, path: Path) -> ClusterFile:
 
 
 def _filter(text: str) -> str:
+    from dust.expr import parse as parse_target  # few have such a file
+
     parse_target(text)
     return text
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dust.errors import ConfigError, UsageError
+from dust.near import near
 
 
 def home() -> Path:
@@ -112,87 +111,88 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _setting(
-    default: Any,
-    about: str,
-    parse: Callable[[str], Any] = str,
-    choices: tuple[str, ...] = (),
-) -> Any:
-    def chosen(text: str) -> str:
+class _Setting(NamedTuple):
+    """What it is for, how it is read from text, and the values that it allows ((): any other)."""
+
+    about: str
+    parse: Callable[[str], Any] = str
+    choices: tuple[str, ...] = ()
+
+
+def _chosen(about: str, *choices: str) -> _Setting:
+    def parse(text: str) -> str:
         if text in choices:
             return text
         raise ValueError(f"{text!r} is not one of {', '.join(choices)}{_nearest(text, choices)}")
 
-    if parse is _switch:
-        choices = ("on", "off")
-    elif choices:
-        parse = chosen
-    return field(default=default, metadata={"about": about, "parse": parse, "choices": choices})
+    return _Setting(about, parse, choices)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the user can set, in `config.yaml` and with `set`. Raises `ConfigError` if invalid."""
+def _switched(about: str) -> _Setting:
+    return _Setting(about, _switch, ("on", "off"))
 
-    backend: str = _setting("local", "where nodes come from", choices=("local", "ssh", "ec2"))
-    fanout: int = _setting(32, "connections that are opened at the same time, at most", _number(1))
-    connect_timeout: float = _setting(15.0, "seconds until a connection is given up", _seconds)
-    persist: int = _setting(
-        60, "seconds that dust-at keeps a connection for its next call", _number(0)
-    )
-    output: str = _setting(
-        "stream",
-        "line by line, a block a node, or identical outputs once",
-        choices=("stream", "block", "fold"),
-    )
-    colour: str = _setting(
-        "auto", "colours: auto is on a terminal only", choices=("auto", "always", "never")
-    )
-    history_size: int = _setting(10000, "lines that the history keeps", _number(0))
-    progress: bool = _setting(True, "how far the last line is, above the prompt", _switch)
-    errexit: bool = _setting(False, "stop a script at its first failure", _switch)
-    use: str = _setting("", "the working set at the start; empty is everything")
-    inventory: str = _setting("", "a file of hosts for the ssh backend")
-    ssh_config: str = _setting("", "an ssh configuration file in place of the user's own")
-    profile: str = _setting("", "the AWS profile; empty is AWS_PROFILE, or the default one")
-    region: str = _setting("", "the AWS region; empty is the one of the AWS configuration")
-    address: str = _setting(
-        "auto",
+
+class Settings(NamedTuple):
+    """What the user can set, in `config.yaml` and with `set`."""
+
+    backend: str = "local"
+    fanout: int = 32
+    connect_timeout: float = 15.0
+    persist: int = 60
+    output: str = "stream"
+    colour: str = "auto"
+    history_size: int = 10000
+    progress: bool = True
+    errexit: bool = False
+    use: str = ""
+    inventory: str = ""
+    ssh_config: str = ""
+    profile: str = ""
+    region: str = ""
+    address: str = "auto"
+
+
+_SETTINGS: Mapping[str, _Setting] = {
+    "backend": _chosen("where nodes come from", "local", "ssh", "ec2"),
+    "fanout": _Setting("connections that are opened at the same time, at most", _number(1)),
+    "connect_timeout": _Setting("seconds until a connection is given up", _seconds),
+    "persist": _Setting("seconds that dust-at keeps a connection for its next call", _number(0)),
+    "output": _chosen(
+        "line by line, a block a node, or identical outputs once", "stream", "block", "fold"
+    ),
+    "colour": _chosen("colours: auto is on a terminal only", "auto", "always", "never"),
+    "history_size": _Setting("lines that the history keeps", _number(0)),
+    "progress": _switched("how far the last line is, above the prompt"),
+    "errexit": _switched("stop a script at its first failure"),
+    "use": _Setting("the working set at the start; empty is everything"),
+    "inventory": _Setting("a file of hosts for the ssh backend"),
+    "ssh_config": _Setting("an ssh configuration file in place of the user's own"),
+    "profile": _Setting("the AWS profile; empty is AWS_PROFILE, or the default one"),
+    "region": _Setting("the AWS region; empty is the one of the AWS configuration"),
+    "address": _chosen(
         "how EC2 nodes are reached: auto is by the private address within their VPC only",
-        choices=("auto", "public", "private"),
-    )
-
-    def __post_init__(self) -> None:
-        """Refuse what could not have been typed."""
-        for name in KEYS:
-            try:
-                if parse_value(name, shown(self, name)) == getattr(self, name):
-                    continue
-                problem = f"{getattr(self, name)!r} is of the wrong kind"
-            except ValueError as error:
-                problem = str(error)
-            raise ConfigError(f"{name}: {problem}")
-
-
-_FIELDS = {each.name: each for each in fields(Settings)}
+        "auto",
+        "public",
+        "private",
+    ),
+}
 #: The names of all settings.
-KEYS = tuple(_FIELDS)
+KEYS = Settings._fields
 
 
 def about(key: str) -> str:
     """Describe a setting in one line."""
-    return str(_FIELDS[key].metadata["about"])
+    return _SETTINGS[key].about
 
 
 def choices(key: str) -> tuple[str, ...]:
     """The values that a setting allows, or () if it takes other text or a number."""
-    allowed: tuple[str, ...] = _FIELDS[key].metadata["choices"]
-    return allowed
+    return _SETTINGS[key].choices
 
 
 def parse_value(key: str, text: str) -> Any:
     """Read one setting's value from text; raises `ValueError` that names what is allowed."""
-    return _FIELDS[key].metadata["parse"](text)
+    return _SETTINGS[key].parse(text)
 
 
 def shown(settings: Settings, key: str) -> str:
@@ -209,13 +209,13 @@ def changed(settings: Settings, key: str, text: str) -> Settings:
     if name not in KEYS:
         raise UsageError(f"no setting {key!r}{_nearest(name, KEYS)}")
     try:
-        return replace(settings, **{name: parse_value(name, text)})
+        return settings._replace(**{name: parse_value(name, text)})
     except ValueError as error:
         raise UsageError(f"set {name}: {error}") from error
 
 
 def _nearest(text: str, names: tuple[str, ...]) -> str:
-    close = get_close_matches(text, names, 1)
+    close = near(text, names)
     return f"; did you mean {close[0]}?" if close else ""
 
 

@@ -29,10 +29,10 @@ from dust.errors import Interrupted as Interrupted
 from dust.groups import Groups
 from dust.link import CONNECTING, WAITING
 from dust.node import Node
+from dust.plain import legible
 from dust.printer import OutputClosed, Printer, in_colour
 from dust.registry import Registry
 from dust.run import RUNNING, TIMEOUT, Result, Run
-from dust.screen import legible
 from dust.sessionlog import SessionLog
 from dust.sharing import Sharing
 

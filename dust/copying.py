@@ -16,7 +16,7 @@ from dust.archive import Archive
 from dust.askpass import Askpass, Inquiry
 from dust.download import Get
 from dust.exchange import Exchange, Task
-from dust.screen import printable
+from dust.plain import printable
 from dust.sftp import Version
 from dust.streams import local
 from dust.tally import Tally

@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 
 from dust.asker import own_program
+from dust.plain import legible
 from dust.printer import Printer
 from dust.questions import Question, Questions, Waiting
-from dust.screen import legible
 
 
 class Desk:

@@ -18,11 +18,11 @@ people escape them by habit.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from difflib import get_close_matches
+from typing import NamedTuple
 
 from dust.errors import TargetError
 from dust.glob import Glob, Part, bracket, parts
+from dust.near import near
 from dust.node import ALIASES
 
 #: What sessions do, and what the last run did.
@@ -37,8 +37,7 @@ _UNFIT = re.compile(r"[\s'\"]")
 _GROUP = re.compile(r"[A-Za-z0-9_.-]+(?::[A-Za-z0-9_.-]+)?")
 
 
-@dataclass(frozen=True)
-class Name:
+class Name(NamedTuple):
     """Nodes by name, or a cluster by its name."""
 
     glob: Glob
@@ -48,8 +47,7 @@ class Name:
         return f"'{text}'" if _NUMBER.fullmatch(text) else text
 
 
-@dataclass(frozen=True)
-class Numbers:
+class Numbers(NamedTuple):
     """Nodes by their numbers, from `first` to `last`."""
 
     first: int
@@ -59,8 +57,7 @@ class Numbers:
         return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
 
-@dataclass(frozen=True)
-class Property:
+class Property(NamedTuple):
     """Nodes by a property, or by a tag where `key` is `tags`."""
 
     key: str
@@ -70,8 +67,7 @@ class Property:
         return f"{self.key}={self.glob}"
 
 
-@dataclass(frozen=True)
-class Word:
+class Word(NamedTuple):
     """Nodes by what their session does or what the last run did there."""
 
     word: str
@@ -80,8 +76,7 @@ class Word:
         return f"%{self.word}"
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Nodes of a node group."""
 
     name: str
@@ -90,16 +85,14 @@ class Group:
         return f"@{self.name}"
 
 
-@dataclass(frozen=True)
-class All:
+class All(NamedTuple):
     """Every node."""
 
     def __str__(self) -> str:
         return "*"
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """Two targets and `,` (either), `&` (both) or `!` (the left without the right)."""
 
     operator: str
@@ -280,7 +273,7 @@ class _Parser:
     def _word(self, start: int, word: str) -> Word:
         known = SESSION_WORDS + RUN_WORDS
         if word not in known:
-            close = get_close_matches(word, known, 1)
+            close = near(word, known)
             hint = f"did you mean %{close[0]}" if close else f"there are %{', %'.join(known)}"
             raise self._wrong(f"%{word} is unknown; {hint}", start)
         return Word(word)

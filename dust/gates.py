@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from dust import reasons
 from dust.jumps import Jump
 from dust.limits import backoff
 
@@ -18,17 +16,16 @@ LOOK = 0.02
 T = TypeVar("T")
 
 
-@dataclass(eq=False)
 class _Gate(Generic[T]):
     """One jump host; `due` is when its ssh is to be started, 0 while it runs."""
 
-    jump: Jump
-    log: str
-    waiting: list[T] = field(default_factory=list)
-    pid: int = 0
-    first: float = 0.0
-    due: float = 0.0
-    tries: int = 0
+    def __init__(self, jump: Jump, log: str) -> None:
+        self.jump = jump
+        self.log = log
+        self.waiting: list[T] = []
+        self.pid = 0
+        self.first = self.due = 0.0
+        self.tries = 0
 
 
 class Gates(Generic[T]):
@@ -84,6 +81,8 @@ class Gates(Generic[T]):
             return [], ""
         if gate.jump.is_open():
             return self._gates.pop(gate.jump.socket).waiting, ""
+        from dust import reasons  # few fail
+
         kind, sentence = reasons.reason(_read(gate.log))
         now = time.monotonic()
         if reasons.overloaded(sentence) and now < gate.first + self._patience:

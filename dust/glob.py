@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from itertools import groupby
+from typing import NamedTuple
 
 from dust import nodeset
 from dust.errors import TargetError
@@ -19,16 +19,14 @@ _NUMERIC = re.compile(r"[0-9,/-]+")
 SPECIAL = frozenset(",&!()'\"*?[]\\=%@")
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A piece of a pattern. `kind`: `text`, `*`, `?`, `class` or `range`; `text`: what it holds."""
 
     kind: str
     text: str = ""
 
 
-@dataclass(frozen=True)
-class Glob:
+class Glob(NamedTuple):
     """A pattern."""
 
     parts: tuple[Part, ...]

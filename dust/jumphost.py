@@ -10,7 +10,7 @@ from contextlib import suppress
 from dust import messages, reasons
 from dust.framing import Framing
 from dust.login import Login
-from dust.screen import printable
+from dust.plain import printable
 from dust.terminal import Terminal
 
 #: Seconds of quiet after which a line without an end may be a question; between two looks whether

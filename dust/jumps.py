@@ -9,13 +9,11 @@ from __future__ import annotations
 import glob
 import os
 import re
-import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from dust import ssh
@@ -36,8 +34,7 @@ _PROBE = {"ControlMaster": "auto", "ControlPath": "/nobody/has/this"}
 _SAYS = re.compile(r"(?im)^[ \t]*(?:(proxyjump)\b|include[ \t=]+(.*))")
 
 
-@dataclass(frozen=True)
-class Jump:
+class Jump(NamedTuple):
     """A jump host, as ProxyJump has it (`hops`: it may be a chain), and the way to share it.
 
     `argv` is the call that opens the connection, `socket` is there when it is open. Both are
@@ -66,6 +63,8 @@ class Jump:
         """Whether there is nothing to be opened, any more."""
         if not self.socket:
             return True
+        import socket  # few nodes are behind a jump host
+
         with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
             client.connect(self.socket)
             return True

@@ -6,6 +6,9 @@ import os
 import resource
 from contextlib import suppress
 
+#: A socket's path may have no more bytes than this on any system.
+LONGEST_SOCKET = 103
+
 
 def raise_open_files() -> None:
     """Allow as many open descriptors as the system lets us have: there are some for each node."""

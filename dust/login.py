@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from dust import messages, reasons, shells
 from dust.framing import READY, Framing, Greeting, Prompt
-from dust.screen import printable
+from dust.plain import printable
 from dust.terminal import Terminal
 
 #: Seconds of quiet after which a prompt counts as the last of those that were asked for; seconds

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 # Other names under which a target may ask for a property.
 ALIASES = {"dns_name": "dns", "ext_ip": "ip", "int_ip": "private_ip", "user": "username"}
 
 
-@dataclass(frozen=True)
-class Node:
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Node(NamedTuple):
     """A machine: what it is called, where it is and how ssh reaches it.
 
     `id` is unique within a backend and stays the same for the machine's life; `name` is what
@@ -31,10 +34,10 @@ class Node:
     ip: str = ""
     private_ip: str = ""
     cluster: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    details: Mapping[str, str] = field(default_factory=dict)
-    ssh: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ssh_defaults: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tags: Mapping[str, str] = _NOTHING
+    details: Mapping[str, str] = _NOTHING
+    ssh: Mapping[str, str] = _NOTHING
+    ssh_defaults: Mapping[str, str] = _NOTHING
 
     @property
     def running(self) -> bool:

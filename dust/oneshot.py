@@ -17,23 +17,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from dust import askpass, config, reasons
+from dust import config
 from dust.asker import Asker
-from dust.askpass import LONGEST_PATH, Askpass, Inquiry
 from dust.errors import ConfigError, DustError
 from dust.feed import Feed
 from dust.gates import Gates
 from dust.jumps import Jump
-from dust.limits import backoff, raise_open_files
+from dust.limits import LONGEST_SOCKET, backoff, raise_open_files
 from dust.node import Node
-from dust.questions import Question, Questions, Waiting
 from dust.run import INTERRUPTED, NOT_BEGUN, TIMED_OUT, TIMEOUT, UNREACHABLE, Result, Run
 from dust.signals import ENDING, Signalled, Signals
+
+if TYPE_CHECKING:
+    from dust.askpass import Askpass, Inquiry
+    from dust.questions import Question, Questions
 
 #: Most bytes taken at once from one node, and the size asked for of the pipe they come through.
 TAKEN = 1 << 18
@@ -65,21 +66,20 @@ class Outlet(Protocol):
         """All is over, or Dust itself `failed`."""
 
 
-@dataclass(eq=False)
 class Shot:
     """One node's part: its ssh, the pipes to it (-1: closed) and the input it was given."""
 
-    result: Result
-    argv: list[str]
-    log: str
-    pid: int = 0
-    begun: float = 0.0
-    first: float = 0.0
-    tries: int = 0
-    stdin: int = -1
-    outputs: dict[int, bool] = field(default_factory=dict)  # descriptor to: is standard error
-    given: int = 0
-    spoke: bool = False
+    def __init__(self, result: Result, argv: list[str], log: str) -> None:
+        self.result = result
+        self.argv = argv
+        self.log = log
+        self.pid = 0
+        self.begun = self.first = 0.0
+        self.tries = 0
+        self.stdin = -1
+        self.outputs: dict[int, bool] = {}  # descriptor to: is standard error
+        self.given = 0
+        self.spoke = False
 
 
 class OneShots:
@@ -112,6 +112,7 @@ class OneShots:
         self._feed = feed
         self._asker = asker
         self._askpass: Askpass | None = None
+        self._questions: Questions | None = None
         self._environment: Mapping[str, str] = os.environ
         self._fanout = fanout
         self._timeout = timeout
@@ -271,20 +272,25 @@ class OneShots:
     # --- starting
 
     def _answer_questions(self, asker: Asker) -> None:
-        questions = Questions()
+        from dust import askpass  # without a terminal nobody is asked
 
-        def asked(inquiry: Inquiry) -> None:
-            waiting = Waiting(inquiry.asker, "", inquiry.answer)
-            questions.add(waiting, inquiry.text, inquiry.secret)
-            questions.put(partial(self._ask, asker))
-
-        self._askpass = Askpass(os.path.join(self._folder, "asked"), asked, self._tell)
+        path = os.path.join(self._folder, "asked")
+        self._askpass = askpass.Askpass(path, partial(self._asked, asker), self._tell)
         try:
             program = askpass.program(config.folder("cache"))
         except ConfigError:  # a home that cannot be written
             program = askpass.program(Path(self._folder))
         self._environment = self._askpass.environment(program)
         self._selector.register(self._askpass, selectors.EVENT_READ)
+
+    def _asked(self, asker: Asker, inquiry: Inquiry) -> None:
+        from dust.questions import Questions, Waiting  # most are asked nothing
+
+        if self._questions is None:
+            self._questions = Questions()
+        waiting = Waiting(inquiry.asker, "", inquiry.answer)
+        self._questions.add(waiting, inquiry.text, inquiry.secret)
+        self._questions.put(partial(self._ask, asker))
 
     def _tell(self, text: str) -> None:
         self._outlet.erase()
@@ -468,18 +474,28 @@ class OneShots:
             while self._read(shot, fd):
                 pass
         self._close(shot)
-        said = self._said(shot) if status == SSH_FAILED else ""
+        if status == SSH_FAILED and (said := self._said(shot)) and self._gave_up(shot, said):
+            return
+        status = status if status >= 0 else 128 - status
+        shot.result.end(status, time.monotonic() - shot.begun)
+        self._over(shot)
+
+    def _gave_up(self, shot: Shot, said: str) -> bool:
+        """Whether its ssh failed, not the command: then the node is tried again or given up."""
+        from dust import reasons  # most runs need none
+
         kind, sentence = reasons.reason(said)
         if not sentence:
-            status = status if status >= 0 else 128 - status
-            shot.result.end(status, time.monotonic() - shot.begun)
-            self._over(shot)
-        elif self._worth_another(shot, said, sentence):
+            return False
+        patient = time.monotonic() < shot.first + self._patience
+        again = (reasons.overloaded(sentence) and patient) or shot.tries <= self._retries
+        if again and not shot.spoke and reasons.before_login(said):  # it cannot have begun
             os.unlink(shot.log)
             due = time.monotonic() + backoff(shot.tries)
             heapq.heappush(self._later, (due, shot.pid, shot))
         else:
             self._fail(shot, UNREACHABLE, sentence if kind == "ended" else f"{kind}: {sentence}")
+        return True
 
     def _hang_up(self, shot: Shot) -> None:
         """Pass on what is in its pipes by now, and close them."""
@@ -494,13 +510,6 @@ class OneShots:
                 return file.read(1 << 16).decode("utf-8", "replace")
         except OSError:
             return ""
-
-    def _worth_another(self, shot: Shot, said: str, sentence: str) -> bool:
-        """Whether the command cannot have begun, and it may be tried again."""
-        if shot.spoke or not reasons.before_login(said):
-            return False
-        patient = time.monotonic() < shot.first + self._patience
-        return (reasons.overloaded(sentence) and patient) or shot.tries <= self._retries
 
     def _expire(self, pid: int, shot: Shot) -> None:
         if self._running.pop(pid, None):
@@ -524,4 +533,4 @@ def run_folder() -> str:
     name = f"dust-{os.urandom(8).hex()}"
     folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), name)
     longest = os.path.join(folder, "asked")
-    return folder if len(os.fsencode(longest)) <= LONGEST_PATH else os.path.join("/tmp", name)
+    return folder if len(os.fsencode(longest)) <= LONGEST_SOCKET else os.path.join("/tmp", name)

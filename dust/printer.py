@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from dust.node import Node
 from dust.nodeset import fold
+from dust.plain import legible, printable, strip_colours
 from dust.run import Result, Run
-from dust.screen import legible, printable, strip_colours
 
 #: Colours of labels, as SGR parameters: readable on dark and light.
 _COLOURS = ("36", "32", "33", "35", "34", "96", "92", "93", "95", "94")

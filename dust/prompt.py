@@ -25,7 +25,7 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from dust import completion, config
 from dust.errors import DustError
 from dust.history import FileHistory
-from dust.screen import printable
+from dust.plain import printable
 from dust.shell import Shell
 
 #: Seconds between two writes above the prompt, so that a flood costs few repaints.

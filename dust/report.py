@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from dust.errors import DustError
 from dust.filenames import safe_name
@@ -15,7 +15,10 @@ from dust.node import Node
 from dust.nodeset import fold
 from dust.printer import Labels, Printer, write, write_until
 from dust.run import KEPT_EACH, Result, Run, Transcript
-from dust.screen import Screen, printable
+
+if TYPE_CHECKING:
+    from dust.screen import Screen
+from dust.plain import printable
 
 #: Of a longer line a piece is shown before its end, in bytes.
 PIECE = 1 << 20
@@ -73,6 +76,8 @@ class Bytes:
     def write(self, result: Result, data: bytes) -> None:
         """Gather it, filtered for a terminal."""
         if self._screens is not None:
+            from dust.screen import Screen  # a file or a pipe is given all there is
+
             data = self._screens.setdefault(result.node.id, Screen()).feed(data)
         if data:
             self.add(result.node, data)

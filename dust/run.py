@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import IO
 
 from dust.node import Node
 from dust.nodeset import fold
-from dust.screen import strip_colours
+from dust.plain import strip_colours
 
 RUNNING, OK, FAILED, TIMEOUT, UNREACHABLE = "running", "ok", "failed", "timeout", "unreachable"
 #: What becomes of a command that Dust was told to end, or not even to begin.
@@ -65,7 +64,6 @@ def _spool(limit: int) -> IO[bytes]:
     return SpooledTemporaryFile(max_size=limit)
 
 
-@dataclass(eq=False)
 class Result:
     """What became of a run on one node.
 
@@ -73,12 +71,13 @@ class Result:
     there is none; `seconds` is the time that the line took there.
     """
 
-    node: Node
-    transcript: Transcript
-    state: str = RUNNING
-    status: int | None = None
-    seconds: float | None = None
-    error: str = ""
+    def __init__(self, node: Node, transcript: Transcript) -> None:
+        self.node = node
+        self.transcript = transcript
+        self.state = RUNNING
+        self.status: int | None = None
+        self.seconds: float | None = None
+        self.error = ""
 
     @property
     def ok(self) -> bool:
@@ -119,19 +118,19 @@ class Result:
         self.status = status
 
 
-@dataclass(eq=False)
 class Run:
     """One line sent to a set of nodes. `results` is by node id, in the order of the nodes.
 
     A `quiet` run is a command's own: its output is for the command, not for the screen.
     """
 
-    line: str
-    quiet: bool = False
-    results: dict[str, Result] = field(default_factory=dict)
-    begun: float = field(default_factory=time.monotonic)
-    seconds: float | None = None
-    pending: int = 0
+    def __init__(self, line: str, results: Iterable[Result], *, quiet: bool = False) -> None:
+        self.line = line
+        self.quiet = quiet
+        self.results = {result.node.id: result for result in results}
+        self.pending = len(self.results)
+        self.begun = time.monotonic()
+        self.seconds: float | None = None
 
     @classmethod
     def on(
@@ -140,9 +139,8 @@ class Run:
         """A run that is about to begin; `whole`: keep all output, however much."""
         nodes = list(nodes)
         limit = max(KEPT_EACH, KEPT // max(1, len(nodes)))
-        run = cls(line, quiet, {n.id: Result(n, Transcript(limit, whole)) for n in nodes})
-        run.pending = len(run.results)
-        return run
+        results = (Result(node, Transcript(limit, whole)) for node in nodes)
+        return cls(line, results, quiet=quiet)
 
     @property
     def done(self) -> bool:

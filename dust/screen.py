@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from codecs import utf_8_decode
 
+from dust.plain import MARKS, SGR, SGR_REST, escaped
+
 # A partial line is given out in pieces when it passes this many bytes, ...
 _PIECE = 8192
 # ... unless less than this is left of it once redrawn text and sequences are taken out.
@@ -17,41 +19,31 @@ _WORTH = 4096
 # As many colour changes of a line are remembered as may still be in force.
 _COLOURS = 16
 
-# Longer than any real one, and short enough to hold one that is not complete.
-_SGR_REST = r"\[[0-9:;]{0,128}m"
-_SGR = rf"\x1b{_SGR_REST}"
 _RESET = "\x1b[0m"
 # "ESC k", the title of screen and tmux, is a control string like DCS, SOS, PM and APC.
 # A control string ends at a newline, CAN, SUB, or whatever begins another sequence; OSC at BEL too.
 _STRING = r"[^\n\x18\x1a\x1b\x80-\x9f]*"
 _OSC = r"[^\n\x07\x18\x1a\x1b\x80-\x9f]*"
 # One sequence up to its final byte, which is optional: whatever cannot belong to it ends it.
-_SEVEN_BIT = rf"\x1b(?!{_SGR_REST})(?:\[[ -?]*[@-~]?|\]{_OSC}|[PX^_k]{_STRING}|[ -/]*[0-~]?)"
+_SEVEN_BIT = rf"\x1b(?!{SGR_REST})(?:\[[ -?]*[@-~]?|\]{_OSC}|[PX^_k]{_STRING}|[ -/]*[0-~]?)"
 _EIGHT_BIT = rf"\x9b[ -?]*[@-~]?|\x9d{_OSC}|[\x90\x98\x9e\x9f]{_STRING}|[\x80-\x9f]"
-# Marks that reorder or break a line where no newline is.
-_MARKS = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 
-_COLOUR = re.compile(_SGR)
-_COLOUR_BYTES = re.compile(_SGR.encode())
+_COLOUR = re.compile(SGR)
 _ALL_OFF = re.compile(r"\x1b\[[0:;]*m")
 # A colour with nothing but text between it and the end of its line.
-_LEFT_ON = re.compile(rf"(\x1b(?!\[[0:;]*m){_SGR_REST}[^\x1b\n]*)\n")
+_LEFT_ON = re.compile(rf"(\x1b(?!\[[0:;]*m){SGR_REST}[^\x1b\n]*)\n")
 _ESCAPE = re.compile(_SEVEN_BIT)
 _SEQUENCE = re.compile(f"{_SEVEN_BIT}|{_EIGHT_BIT}")
 _UNFINISHED = re.compile(
     rf"(?:(?:\x1b\[|\x9b)[ -?]*|(?:\x1b\]|\x9d){_OSC}"
     rf"|(?:\x1b[PX^_k]|[\x90\x98\x9e\x9f]){_STRING}|\x1b[ -/]*)\Z"
 )
-_MARK = re.compile(f"[{_MARKS}]")
-_BEYOND_ASCII = re.compile(f"[\x80-\x9f{_MARKS}]")
+_MARK = re.compile(f"[{MARKS}]")
+_BEYOND_ASCII = re.compile(f"[\x80-\x9f{MARKS}]")
 _CONTROL = re.compile("[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
-_RUN = re.compile(rf"{_SGR}|\x08+|[^\x1b\x08]+")
-_UNPRINTABLE = re.compile(f"[\x00-\x1f\x7f-\x9f{_MARKS}\ud800-\udfff]")
-_LEGIBLE = re.compile(rf"([\n\t])|{_UNPRINTABLE.pattern}")
-_COLOURED = re.compile(rf"([\n\t]|{_SGR})|{_UNPRINTABLE.pattern}")
+_RUN = re.compile(rf"{SGR}|\x08+|[^\x1b\x08]+")
 
 _INTRODUCERS = "\x1b\x90\x98\x9b\x9d\x9e\x9f"
-_NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _PROMPT_ENDS = tuple("?:>])#$%")
 _NOT_TEXT = bytes(c for c in range(32) if c not in b"\t\n") + b"\x7f"
 _DROPPED = _NOT_TEXT.replace(b"\x1b", b"")
@@ -150,33 +142,6 @@ class Screen:
         return piece
 
 
-def strip_colours(data: bytes) -> bytes:
-    """Return what a Screen gave without its colours, for files and pipes."""
-    return _COLOUR_BYTES.sub(b"", data) if b"\x1b" in data else data
-
-
-def printable(text: str) -> str:
-    r"""Return any text as one line that a terminal shows as it is.
-
-    Controls become escapes (`\n`, `\x1b`), undecodable bytes of file names too, and marks that
-    reorder or break lines are named (`<U+202E>`).
-    """
-    return _UNPRINTABLE.sub(lambda found: _escaped(found[0]), text)
-
-
-def legible(text: str, *, colours: bool = False) -> str:
-    """Return any text as lines that a terminal shows as they are, but for tabs and `colours`."""
-    kept = _COLOURED if colours else _LEGIBLE
-    return kept.sub(lambda found: found[1] or _escaped(found[0]), text)
-
-
-def _escaped(char: str) -> str:
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that os.fsdecode() could not decode
-        code -= 0xDC00
-    return _NAMED.get(char) or (f"\\x{code:02x}" if code < 0x100 else f"<U+{code:04X}>")
-
-
 def _clean(block: bytes | bytearray) -> bytes:
     """Make whole lines safe; the last byte is a newline."""
     if block.isascii():
@@ -196,7 +161,7 @@ def _without_sequences(text: str) -> str:
     """Remove every control sequence but SGR; name the marks."""
     if text.isascii() or not _BEYOND_ASCII.search(text):
         return _ESCAPE.sub("", text)
-    return _MARK.sub(lambda found: _escaped(found[0]), _SEQUENCE.sub("", text))
+    return _MARK.sub(lambda found: escaped(found[0]), _SEQUENCE.sub("", text))
 
 
 def _redrawn_lines(text: str) -> str:

@@ -16,7 +16,8 @@ from dust.echo import Echo
 from dust.framing import BUSY, READY, STARTING, Continuation, Framing, Greeting, Prompt, Text
 from dust.login import SETTLE, Login
 from dust.modes import Modes
-from dust.screen import Screen, printable
+from dust.plain import printable
+from dust.screen import Screen
 from dust.terminal import QUEUE, Detach, Terminal
 
 #: Seconds of quiet after which an unfinished line is shown, a shell without marks counts as done.

@@ -13,7 +13,7 @@ from dust import config
 from dust.errors import DustError
 from dust.filenames import safe_name
 from dust.node import Node
-from dust.screen import printable, strip_colours
+from dust.plain import printable, strip_colours
 
 
 class SessionLog:

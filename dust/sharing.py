@@ -12,8 +12,8 @@ from pathlib import Path
 from zlib import crc32
 
 from dust import config, ssh
-from dust.askpass import LONGEST_PATH
 from dust.errors import DustError
+from dust.limits import LONGEST_SOCKET
 
 _MACHINE = f"{crc32(os.uname().nodename.encode()) & 0xFFFF:04x}"
 
@@ -69,7 +69,7 @@ class Sharing:
             return ""
         self._asking += 1
         path = f"{self._folder}/{self._prefix}ask{self._asking}"
-        return path if len(os.fsencode(path)) <= LONGEST_PATH else ""
+        return path if len(os.fsencode(path)) <= LONGEST_SOCKET else ""
 
     def close(self) -> None:
         """Remove what was written; sockets are removed by their ssh."""

@@ -13,7 +13,6 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from shlex import quote
 
 from dust.errors import BackendError, SessionError
 from dust.node import Node
@@ -150,6 +149,8 @@ def past(config: Path, hops: str) -> list[str]:
 
 
 def _relayed(words: Sequence[str]) -> list[str]:
+    from shlex import quote  # few nodes are behind a jump host
+
     call = " ".join(quote(word).replace("%", "%%") for word in words)
     return ["-o", f"ProxyCommand=ssh -W '[%h]:%p' {call}"]
 

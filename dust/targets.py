@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 
 from dust.errors import TargetError
 from dust.expr import SESSION_WORDS, All, Expr, Group, Name, Numbers, Pair, Property, format, parse
 from dust.glob import Glob, Part, parts
+from dust.near import near
 from dust.node import ALIASES, Node
 
 #: Colons and equals signs at which a tag may be split into key and value, from the left.
@@ -24,7 +23,6 @@ def _no_groups(name: str) -> list[str]:
     raise TargetError(f"@{name}: there are no node groups")
 
 
-@dataclass(frozen=True)
 class View:
     """What targets select from.
 
@@ -33,12 +31,21 @@ class View:
     output there was not what most had, `group` the names in a node group.
     """
 
-    nodes: Sequence[Node]
-    numbers: Mapping[int, str] = field(default_factory=dict)
-    state_of: Callable[[str], str] = _nothing
-    last: Mapping[str, str] = field(default_factory=dict)
-    differs: Collection[str] = frozenset()
-    group: Callable[[str], list[str]] = _no_groups
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        numbers: Mapping[int, str] | None = None,
+        state_of: Callable[[str], str] = _nothing,
+        last: Mapping[str, str] | None = None,
+        differs: Collection[str] = frozenset(),
+        group: Callable[[str], list[str]] | None = None,
+    ) -> None:
+        self.nodes = nodes
+        self.numbers = numbers or {}
+        self.state_of = state_of
+        self.last = last or {}
+        self.differs = differs
+        self.group = group or _no_groups
 
     @cached_property
     def by_name(self) -> Mapping[str, Sequence[Node]]:
@@ -193,7 +200,7 @@ def _properties(key: str, nodes: Iterable[Node]) -> list[str | None]:
 
 def _no_property(key: str, view: View) -> str:
     keys = sorted({each for node in view.nodes[:100] for each in node.properties()} | {"tags"})
-    close = get_close_matches(key, keys, 1)
+    close = near(key, keys)
     hint = f"did you mean {close[0]}=?" if close else f"there are {', '.join(keys)}"
     return f"no node has a property {key}; {hint}"
 
@@ -241,7 +248,7 @@ def _no_name(expr: Name, view: View) -> str:
 
 
 def _near(glob: Glob, texts: Collection[str]) -> list[str]:
-    return get_close_matches(glob.plain, sorted({*texts} - {""}), 3)
+    return near(glob.plain, sorted({*texts} - {""}), 3)
 
 
 def _values(key: str, nodes: Sequence[Node]) -> set[str]:

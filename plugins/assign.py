@@ -12,7 +12,7 @@ from dust.clusterfile import ClusterFile
 from dust.command import Dust, Node, UsageError, command
 from dust.errors import Interrupted
 from dust.nodeset import expand
-from dust.screen import printable
+from dust.plain import printable
 
 _FREE, _KEPT = "as ssh has it", "as they are"
 

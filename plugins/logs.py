@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from dust.command import Dust, UsageError, command
-from dust.screen import printable
+from dust.plain import printable
 
 if TYPE_CHECKING:
     from dust.backends.ec2client import Cloud

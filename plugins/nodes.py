@@ -12,7 +12,7 @@ from dust.command import Dust, command
 from dust.errors import TargetError
 from dust.lines import unquote
 from dust.node import Node
-from dust.screen import printable
+from dust.plain import printable
 
 _COLUMNS = ("Name", "Instance", "State", "ID", "ext_IP", "int_IP")
 #: Seconds for which a listing is as good as new.

@@ -7,8 +7,8 @@ from difflib import unified_diff
 
 from dust.command import Dust, Node, UsageError, command
 from dust.errors import TargetError
+from dust.plain import strip_colours
 from dust.run import Run
-from dust.screen import strip_colours
 
 
 @command

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dust.command import Dust, UsageError, command
 from dust.config import KEYS, about, choices, shown
-from dust.screen import printable
+from dust.plain import printable
 
 #: What only holds from the start, and how it is given there.
 _AT_START = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dust.backend import Change
 from dust.command import Dust, Node, UsageError, command
-from dust.screen import printable
+from dust.plain import printable
 
 
 @command

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -85,20 +84,20 @@ class FakeBackend:
         return self._change("terminate", ids, follow)
 
     def tag(self, ids: Sequence[str], tags: Mapping[str, str]) -> list[Change]:
-        self.there = [replace(n, tags={**n.tags, **tags}) if n.id in ids else n for n in self.there]
+        self.there = [n._replace(tags={**n.tags, **tags}) if n.id in ids else n for n in self.there]
         return [Change(id, "running", self.broken.get(id, "")) for id in ids]
 
     def untag(self, ids: Sequence[str], keys: Sequence[str]) -> list[Change]:
         for node in [node for node in self.there if node.id in ids]:
             left = {key: value for key, value in node.tags.items() if key not in keys}
-            self.there[self.there.index(node)] = replace(node, tags=left)
+            self.there[self.there.index(node)] = node._replace(tags=left)
         return [Change(id, "running", self.broken.get(id, "")) for id in ids]
 
     def _change(self, verb: str, ids: Sequence[str], follow: Follow) -> list[Change]:
         self.calls.append((verb, *ids))
         self.waited = follow(dict.fromkeys(ids, "between"))
         done = {id for id in ids if id not in self.broken}
-        self.there = [replace(n, state=END[verb]) if n.id in done else n for n in self.there]
+        self.there = [n._replace(state=END[verb]) if n.id in done else n for n in self.there]
         if verb == "terminate":
             self.there = [n for n in self.there if n.id not in done]
         return [Change(id, "" if id in self.broken else END[verb], self.broken.get(id, ""))

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,7 +70,7 @@ def test_numbers_stay_until_refresh(backend: FakeBackend, cluster: Cluster) -> N
 
 def test_update_takes_up_states_and_new_facts(backend: FakeBackend, cluster: Cluster) -> None:
     cluster.nodes()
-    backend.there[2] = replace(NODES[2], ip="10.0.0.9", state="pending")
+    backend.there[2] = NODES[2]._replace(ip="10.0.0.9", state="pending")
     cluster.update([Change("i-worker2", "running"), Change("i-web1", "stopped", "protected")])
     found = {node.name: node for node in cluster.nodes()}
     assert (found["worker2"].state, found["worker2"].ip) == ("running", "10.0.0.9")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -123,12 +122,12 @@ def typed(
 
 
 def changed(node: Node, name: str, **details: str) -> Node:
-    return replace(node, name=name, id=f"i-{name}", details={**node.details, **details})
+    return node._replace(name=name, id=f"i-{name}", details={**node.details, **details})
 
 
 def test_list_prices(typed: Callable[..., Any], prices: PriceList) -> None:
     today = time.strftime("%Y-%m-%d", time.gmtime())
-    stopped = replace(changed(NODE, "w3"), state="stopped")
+    stopped = changed(NODE, "w3")._replace(state="stopped")
     rows, wrong = typed(NODE, changed(NODE, "w2"), stopped)
     assert rows[0] == [
         "w1",
@@ -161,8 +160,8 @@ def test_what_has_no_price_says_why(typed: Callable[..., Any], prices: PriceList
     prices.products["t3.two"] = [product("1"), product("2")]
     nodes = [
         NODE,
-        replace(changed(NODE, "strange"), type="x9.huge"),
-        replace(changed(NODE, "double"), type="t3.two"),
+        changed(NODE, "strange")._replace(type="x9.huge"),
+        changed(NODE, "double")._replace(type="t3.two"),
         changed(NODE, "lord", tenancy="host"),
         changed(NODE, "old", operation=""),
     ]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dust.screen import Screen, legible, printable, strip_colours
+from dust.plain import legible, printable, strip_colours
+from dust.screen import Screen
 
 SGR = re.compile(r"\x1b\[[0-9:;]*m")
 # What a session may hold of a line whose end has not come.

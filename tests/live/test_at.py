@@ -341,6 +341,29 @@ def test_what_is_only_shown(at: At) -> None:
     assert not (at.homes["n1"] / "a b").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "file", "target"),
+    [("-F", "Host n1\n", "*"), ("-F", "Host n1\n", "n[1-2]"), ("-i", "[web]\nn1\n", "n*")],
+)
+def test_a_start_imports_what_it_needs_only(at: At, option: str, file: str, target: str) -> None:
+    # each costs every call milliseconds; so would a terminal's askpass, which is left out here
+    (at.here / "hosts").write_text(file)
+    (at.home / "config.yaml").unlink()
+    argv = [sys.executable, "-X", "importtime", str(DUST_AT), option, "hosts", target, "true"]
+    done = subprocess.run(
+        argv, cwd=at.here, env=at.env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        text=True, timeout=60, start_new_session=True,
+    )  # fmt: skip
+    names = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
+    imported = set(names[names.index("_run") :])  # before it is Python's own start
+    assert {"dust.oneshot", "dust.report"} <= imported, done.stderr
+    heavy = {"boto3", "dataclasses", "difflib", "inspect", "json", "pexpect", "shlex", "socket"}
+    heavy |= {"string", "subprocess", "tempfile", "termios", "yaml", "dust.lines", "dust.screen"}
+    assert not imported & heavy
+    if target == "*":
+        assert not imported & {"dust.expr", "dust.targets", "dust.groups"}
+
+
 def test_a_terminal_if_asked(at: At) -> None:
     done = at("-t", "n[1-2]", "tty")
     assert all("/dev/pts/" in line for line in lines(done.stdout))

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.delenv(name)
         path = ec2kept.path_of("", "us-east-1")
     nodes = [
-        replace(node, name=name, id=f"i-{at:017x}", backend="ec2", ssh=facts, ssh_defaults=guessed)
+        node._replace(name=name, id=f"i-{at:017x}", backend="ec2", ssh=facts, ssh_defaults=guessed)
         for at, name in enumerate([*NAMES, TWIN, TWIN])
     ]
     ec2kept.keep(path, nodes)

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +58,7 @@ def named(backend: LocalBackend, *names: str) -> list[Node]:
 
 def other(node: Node, name: str, **facts: str) -> Node:
     """The same node under another name, with some facts changed."""
-    return replace(node, name=name, id=name, ssh={**node.ssh, **facts})
+    return node._replace(name=name, id=name, ssh={**node.ssh, **facts})
 
 
 def make_key(path: Path, passphrase: str = "") -> str:
@@ -262,7 +261,7 @@ def locked(backend: LocalBackend, tmp_path: Path) -> list[Node]:
         directory = Path(node.details["home"]).parent / "sshd"
         with (directory / "authorized_keys").open("a") as file:
             file.write(public)
-    return [replace(n, ssh={**n.ssh, "IdentityFile": str(key)}) for n in chosen]
+    return [n._replace(ssh={**n.ssh, "IdentityFile": str(key)}) for n in chosen]
 
 
 ASKING = CONFIG.replace("BatchMode yes\n", "")
