@@ -91,7 +91,8 @@ def _run(options: dict[str, Any]) -> int:
     from dust.asker import asker
     from dust.calls import Calls
     from dust.cluster import Cluster
-    from dust.oneshot import OneShots, run_folder
+    from dust.guard import Guard
+    from dust.oneshot import OneShots
     from dust.run import Run
 
     _check(options)
@@ -115,12 +116,12 @@ def _run(options: dict[str, Any]) -> int:
             calls.argv(cluster.backend, nodes[0], line(nodes[0]), options=preferences)
         )
     run = Run.on(nodes, " ".join(options["COMMAND"]), whole=options["-b"] or options["--json"])
-    folder = run_folder()
+    guard = Guard()
     shots = OneShots(
         run,
         argv,
-        folder,
-        jumps=_jumps(options, settings, cluster, nodes, folder),
+        guard,
+        jumps=_jumps(options, settings, cluster, nodes, guard.folder),
         feed=_feed(options),
         asker=asker(),
         fanout=settings.fanout,

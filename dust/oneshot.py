@@ -1,8 +1,7 @@
 """One command on many nodes, each by an ssh of its own without a terminal.
 
 Where there is no terminal there is nothing for pexpect to drive, so no worker stands between: the
-pipes of each ssh come straight to this loop. A shell of three words leads the process group of
-them all, and ends it when Dust is gone, however it went.
+pipes of each ssh come straight to this loop. All are in one process group, which has a guard.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ from dust.asker import Asker
 from dust.errors import ConfigError, DustError
 from dust.feed import Feed
 from dust.gates import Gates
+from dust.guard import Guard
 from dust.jumps import Jump
-from dust.limits import LONGEST_SOCKET, backoff, raise_open_files
+from dust.limits import backoff, raise_open_files
 from dust.node import Node
 from dust.run import INTERRUPTED, NOT_BEGUN, TIMED_OUT, TIMEOUT, UNREACHABLE, Result, Run
 from dust.signals import ENDING, Signalled, Signals
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 TAKEN = 1 << 18
 #: How ssh says that it failed, not the command.
 SSH_FAILED = 255
-# Waits for the end of its input, then removes the folder $1 and ends its process group.
-_GUARD = 'read _; rm -rf -- "$1"; kill -HUP 0'
 
 
 class Outlet(Protocol):
@@ -87,7 +85,7 @@ class OneShots:
 
     `argv` makes the call for a node, whose ssh writes its own messages to the file of that name.
     `jumps` are the jump hosts whose connections are shared, by the ids of the nodes behind them.
-    `folder` is one of `run_folder`.
+    `guard` is the one of this run, not entered yet.
     `timeout` bounds one command; `patience` is how long a node that turns connections away is
     tried again; both in seconds. `retries` is how often one that cannot be reached is.
     """
@@ -96,7 +94,7 @@ class OneShots:
         self,
         run: Run,
         argv: Callable[[Node, str], list[str]],
-        folder: str,
+        guard: Guard,
         *,
         jumps: Mapping[str, Jump] | None = None,
         feed: Feed | None = None,
@@ -113,18 +111,18 @@ class OneShots:
         self._asker = asker
         self._askpass: Askpass | None = None
         self._questions: Questions | None = None
-        self._environment: Mapping[str, str] = os.environ
+        self._environment: Mapping[str, str] = dict(os.environ)  # decoded once, not for each
         self._fanout = fanout
         self._timeout = timeout
         self._patience = patience
         self._retries = retries
         self._fail_fast = fail_fast
         self._selector = selectors.DefaultSelector()
-        self._folder = folder
+        self._guard = guard
         self._wanted: deque[Shot] = deque()
         self._gates: Gates[Shot] = Gates(self._start_gate, patience)
         for at, result in enumerate(run.results.values()):
-            log = os.path.join(self._folder, str(at))
+            log = os.path.join(guard.folder, str(at))
             shot = Shot(result, argv(result.node, log), log)
             if jump := (jumps or {}).get(result.node.id):
                 shot.argv = jump.through(shot.argv, log)
@@ -136,7 +134,6 @@ class OneShots:
         self._limits: deque[tuple[float, int, Shot]] = deque()
         self._starved: set[Shot] = set()
         self._watched = False
-        self._whole = False  # whether every ssh has ended by itself
 
     # --- the loop
 
@@ -147,9 +144,9 @@ class OneShots:
         after an error.
         """
         raise_open_files()
-        with Signals(signal.SIGCHLD, *ENDING) as self._signals:
+        with Signals(signal.SIGCHLD, *ENDING) as self._signals, self._guard:
             self._selector.register(self._signals, selectors.EVENT_READ)
-            self._begin()
+            self._null = os.open(os.devnull, os.O_RDWR)
             try:
                 if self._asker:
                     self._answer_questions(self._asker)
@@ -177,24 +174,9 @@ class OneShots:
         self._abandon()
         return number
 
-    def _begin(self) -> None:
-        os.mkdir(self._folder, 0o700)
-        self._null = os.open(os.devnull, os.O_RDWR)
-        end, self._lifeline = os.pipe()
-        null = [(os.POSIX_SPAWN_DUP2, self._null, fd) for fd in (1, 2)]
-        self._group = os.posix_spawn(
-            "/bin/sh",
-            ["sh", "-c", _GUARD, "dust", self._folder],
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, end, 0), *null],
-            setpgroup=0,
-            setsigdef=[signal.SIGHUP],
-        )
-        os.close(end)
-
     def _abandon(self) -> None:
         """Give up what has not ended, after the last of its output."""
-        self._whole = not self._running
+        self._guard.whole = not self._running
         for shot in list(self._running.values()):
             self._hang_up(shot)
             self._fail(shot, INTERRUPTED, "interrupted")
@@ -204,25 +186,13 @@ class OneShots:
             self._fail(shot, NOT_BEGUN, "not begun")
 
     def _finish(self) -> None:
-        """End what still runs, and the guard.
-
-        Otherwise the rest of the group is what connections go through that are kept.
-        """
         with suppress(ProcessLookupError):
             for pid in self._gates.running:
                 os.kill(pid, signal.SIGTERM)
-            (os.kill if self._whole else os.killpg)(self._group, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            os.waitpid(self._group, 0)
         if self._askpass:
             self._askpass.close()
         os.close(self._null)
-        os.close(self._lifeline)
         self._selector.close()
-        with suppress(OSError):
-            for name in os.listdir(self._folder):
-                os.unlink(os.path.join(self._folder, name))
-            os.rmdir(self._folder)
 
     def _turn(self, timeout: float | None) -> None:
         """Wait for whatever comes first, and handle all there is."""
@@ -274,12 +244,12 @@ class OneShots:
     def _answer_questions(self, asker: Asker) -> None:
         from dust import askpass  # without a terminal nobody is asked
 
-        path = os.path.join(self._folder, "asked")
+        path = os.path.join(self._guard.folder, "asked")
         self._askpass = askpass.Askpass(path, partial(self._asked, asker), self._tell)
         try:
             program = askpass.program(config.folder("cache"))
         except ConfigError:  # a home that cannot be written
-            program = askpass.program(Path(self._folder))
+            program = askpass.program(Path(self._guard.folder))
         self._environment = self._askpass.environment(program)
         self._selector.register(self._askpass, selectors.EVENT_READ)
 
@@ -326,7 +296,7 @@ class OneShots:
                     (os.POSIX_SPAWN_DUP2, fd, at)
                     for at, fd in enumerate((theirs, write_output, write_errors))
                 ],
-                setpgroup=self._group,
+                setpgroup=self._guard.group,
                 setsigmask=[],
                 setsigdef=[signal.SIGPIPE, signal.SIGHUP],
             )
@@ -343,7 +313,7 @@ class OneShots:
             argv,
             self._environment,
             file_actions=[(os.POSIX_SPAWN_DUP2, self._null, fd) for fd in range(3)],
-            setpgroup=self._group,
+            setpgroup=self._guard.group,
             setsigmask=[],
             setsigdef=[signal.SIGPIPE, signal.SIGHUP],
         )
@@ -526,11 +496,3 @@ class OneShots:
         self._outlet.ended(shot.result)
         if self._fail_fast and not shot.result.ok:
             self._stopped = True
-
-
-def run_folder() -> str:
-    """The path of a new folder for a run, in which sockets have room; nothing is made yet."""
-    name = f"dust-{os.urandom(8).hex()}"
-    folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), name)
-    longest = os.path.join(folder, "asked")
-    return folder if len(os.fsencode(longest)) <= LONGEST_SOCKET else os.path.join("/tmp", name)

@@ -1,0 +1,67 @@
+"""What must not outlive this process: a process group, and a folder for what belongs to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from types import TracebackType
+
+from dust.limits import LONGEST_SOCKET
+
+# Waits for the end of its input, then removes the folder $1 and ends its process group.
+_GUARD = 'read _; rm -rf -- "$1"; kill -HUP 0'
+
+
+class Guard:
+    """While it is entered there are `group`, to start processes in, and `folder`, nobody else's.
+
+    A shell of three words leads the group. When the context is left, or this process is gone,
+    however it went, both end.
+    """
+
+    def __init__(self) -> None:
+        #: The folder, in which a socket has room whose name is no longer than `asked`.
+        self.folder = _path()
+        self.group = 0
+        #: Whether all has ended by itself: the rest of the group, if the context is left then, is
+        #: what connections go through that are kept.
+        self.whole = False
+
+    def __enter__(self) -> Guard:
+        os.mkdir(self.folder, 0o700)
+        end, self._lifeline = os.pipe()
+        null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
+        self.group = os.posix_spawn(
+            "/bin/sh",
+            ["sh", "-c", _GUARD, "dust", self.folder],
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, end, 0), *null],
+            setpgroup=0,
+            setsigdef=[signal.SIGHUP],
+        )
+        os.close(end)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with suppress(ProcessLookupError):
+            (os.kill if self.whole else os.killpg)(self.group, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(self.group, 0)
+        os.close(self._lifeline)
+        with suppress(OSError):
+            for name in os.listdir(self.folder):
+                os.unlink(os.path.join(self.folder, name))
+            os.rmdir(self.folder)
+
+
+def _path() -> str:
+    name = f"dust-{os.urandom(8).hex()}"
+    folder = os.path.join(os.environ.get("TMPDIR", "/tmp"), name)
+    longest = os.path.join(folder, "asked")
+    return folder if len(os.fsencode(longest)) <= LONGEST_SOCKET else os.path.join("/tmp", name)
