@@ -12,7 +12,8 @@ def same(text: str) -> str:
     """What makes two questions the same: all but the name of the node."""
     if fingerprint := _FINGERPRINT.search(text):
         return fingerprint[0]
-    return _HOST.sub(lambda found: f"({found[1]}) " if found[1] else "@*'s password", text)
+    host = _HOST.sub(lambda found: f"({found[1]}) " if found[1] else "@*'s password", text)
+    return host.strip()  # what is read off a terminal lacks the blank at its end
 
 
 def is_secret(text: str) -> bool:

@@ -286,8 +286,6 @@ class Context:
         except OSError as error:
             raise UsageError(f"the directory that dust is in is gone: {error.strerror}") from error
         timeout = self.settings.connect_timeout
-        reach = self.sessions.reach(nodes)
-        self.wait(lambda: reach.done)
         try:
             program = askpass.program(config.folder("cache"))
         except ConfigError:  # a home that cannot be written: no copy can ask
@@ -301,8 +299,15 @@ class Context:
             asking = [program, path] if path else []
             return transfers.order(node, argv, put, names, where(node), folder, timeout, asking)
 
-        self.display.copying = True
-        copies = Copies(self.sessions, nodes, order, self.settings.fanout, self._desk)
+        with self.display.answers_kept():
+            reach = self.sessions.reach(nodes)
+            self.wait(lambda: reach.done)
+            copies = Copies(self.sessions, nodes, order, self.settings.fanout, self._desk)
+            self._follow(copies)
+        return list(copies.results.values())
+
+    def _follow(self, copies: Copies) -> None:
+        """Wait for copies to end. What is not done is told where they are given up."""
         try:
             while not self.wait(lambda: copies.done, PACE if self.printer.has_progress else None):
                 self.printer.progress(how_far(copies))
@@ -315,11 +320,7 @@ class Context:
             if late:
                 self.printer.tell(f"not done: {self.cluster.labels(late)}")
             raise
-        finally:
-            self.display.copying = False
-            self.display.forget_answers()
         self.printer.progress("")
-        return list(copies.results.values())
 
     # --- lines on nodes
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from dust.coordinator import Coordinator
@@ -23,8 +24,7 @@ class Display:
     def __init__(self, printer: Printer, form: str) -> None:
         self.form = form
         self.questions = Questions()
-        #: Whether copies go on, which may ask again what was answered.
-        self.copying = False
+        self._keeping = False  # answers to what ssh asked
         self.sessions: Coordinator | None = None
         #: Called when a state or a question changed, for the prompt.
         self.stirred: Callable[[], None] = lambda: None
@@ -68,12 +68,22 @@ class Display:
             text = "asks for a password; `secret` answers it unseen"
             self._notes.setdefault(text, []).append(self._printer.label(link.node))
         if link.state != CONNECTING:
-            self.forget_answers()
+            self._forget_answers()
         self.stirred()
 
-    def forget_answers(self) -> None:
+    @contextmanager
+    def answers_kept(self) -> Iterator[None]:
+        """What ssh asks meanwhile, for copies and the way to them, is answered once."""
+        self._keeping = True
+        try:
+            yield
+        finally:
+            self._keeping = False
+            self._forget_answers()
+
+    def _forget_answers(self) -> None:
         """Keep no answer to what ssh asked, unless there are more that may ask."""
-        if self.questions.answered and self.sessions and not self.copying:
+        if self.questions.answered and self.sessions and not self._keeping:
             if not self.sessions.counts().get(CONNECTING):
                 self.questions.forget()
 

@@ -75,11 +75,7 @@ def test_the_changed_key_of_a_jump_is_named(place: Place, way: str) -> None:
         f"Host bastion\n{place.at('n2')}Host web1\n  ProxyJump bastion\n{place.at('n1')}"
         f"Host *\n{place.login()}"
     )
-    said = place.refused(way, "web1")
-    if way == "dust-at":  # what stands in the way of ssh speaks for itself there
-        assert f"Host key for {place.known_as('n2')} has changed" in said
-    else:
-        assert typed(said)[-1] == place.known_as("n2")
+    assert typed(place.refused(way, "web1"))[-1] == place.known_as("n2")
 
 
 # --- a key that is not known
