@@ -17,7 +17,7 @@ from dust.approach import Approach, Reach
 from dust.course import Course
 from dust.errors import SessionError
 from dust.jumps import Find
-from dust.limits import raise_open_files
+from dust.limits import raise_open_files, take_turns
 from dust.link import DOWN, LIVE, Events, Link
 from dust.node import Node
 from dust.pipes import Pipes
@@ -67,6 +67,7 @@ class Coordinator:
         if self._zygote is None:
             self._zygote = Zygote()
             raise_open_files()
+            take_turns(inherited=False)
 
     def open(self, nodes: Iterable[Node]) -> None:
         """Begin to open the sessions of these nodes that have none."""

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 
+from dust.limits import take_turns
 from dust.worker import Worker, rehearse
 
 #: Most sockets in one request.
@@ -37,6 +38,7 @@ def main(lifeline: int, held: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     children = _watch_children()
+    take_turns(inherited=True)
     rehearse()
     lifeline, held = _lowered(lifeline), _lowered(held)
     gc.collect()
