@@ -20,7 +20,8 @@ from typing import TypedDict
 SSHD_DIR = "/run/dust-node"
 
 LINUX = sys.platform.startswith("linux")
-_NEWNS, _NEWUTS, _BIND, _REC, _SLAVE = 0x20000, 0x4000000, 4096, 16384, 1 << 19
+_NEWNS, _NEWUTS, _NEWUSER = 0x20000, 0x4000000, 0x10000000
+_BIND, _REC, _SLAVE = 4096, 16384, 1 << 19
 
 
 class Launch(TypedDict):
@@ -80,7 +81,11 @@ def ps(pids: Iterable[int] | None = None) -> dict[int, tuple[int, str]]:
 
 
 def isolate(launch: Launch) -> None:
-    """Give this process the node's own name and home; raises OSError where that is refused."""
+    """Give this process the node's own name, and as root its home; OSError where that is refused.
+
+    An ordinary user may do so in a user namespace, which has nobody else: setuid programs (sudo)
+    gain nothing there.
+    """
     import ctypes  # a start of dust must not pay for it
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -90,13 +95,68 @@ def isolate(launch: Launch) -> None:
             number = ctypes.get_errno()
             raise OSError(number, f"{function}: {os.strerror(number)}")
 
-    call("unshare", _NEWNS | _NEWUTS)
+    def cover(place: str, source: str) -> None:
+        call("mount", os.fsencode(source), os.fsencode(place), None, _BIND, None)
+
+    uid, gid = os.geteuid(), os.getegid()
+    call("unshare", _NEWNS | _NEWUTS | (_NEWUSER if uid else 0))
+    if uid:
+        _write("/proc/self/setgroups", b"deny")
+        _write("/proc/self/uid_map", b"%d %d 1" % (uid, uid))
+        _write("/proc/self/gid_map", b"%d %d 1" % (gid, gid))
     # Mounts made later on the machine still come and go here too; none made here gets out.
     call("mount", None, b"/", None, _REC | _SLAVE, None)
     socket.sethostname(launch["name"])
-    os.makedirs(SSHD_DIR, 0o700, exist_ok=True)
-    call("mount", os.fsencode(launch["sshd"]), os.fsencode(SSHD_DIR), None, _BIND, None)
-    call("mount", os.fsencode(launch["home"]), os.fsencode(launch["login_home"]), None, _BIND, None)
+    if uid:
+        # The user's own group has the terminals, as sshd does it where there is no group for them.
+        with open("/etc/group", "rb") as file:
+            groups = [line for line in file if not line.startswith(b"tty:")]
+        _write(launch["sshd"] + "/group", b"".join(groups))
+        cover("/etc/group", launch["sshd"] + "/group")
+    else:
+        os.makedirs(SSHD_DIR, 0o700, exist_ok=True)
+        cover(SSHD_DIR, launch["sshd"])
+        cover(launch["login_home"], launch["home"])
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def isolates(launch: Launch) -> bool:
+    """Whether `isolate` goes well, tried in a process that ends: half of it cannot be undone."""
+    pid = os.fork()
+    if pid:
+        return not os.waitpid(pid, 0)[1]
+    try:
+        isolate(launch)
+    except BaseException as error:
+        os.write(2, f"not isolated: {error}\n".encode(errors="replace"))
+        os._exit(1)
+    os._exit(0)
+
+
+def check_terminals() -> None:
+    """Raise OSError where the sshd of an ordinary user can give out no terminals.
+
+    It gives each to the group `tty`; without rights the system must have done so already.
+    """
+    import grp
+
+    try:
+        group = grp.getgrnam("tty").gr_gid
+    except KeyError:
+        return
+    pair = os.openpty()
+    owner = os.fstat(pair[1]).st_gid
+    for fd in pair:
+        os.close(fd)
+    if owner != group and group not in [os.getegid(), *os.getgroups()]:
+        raise OSError(
+            "an ordinary user's sshd can give out no terminals here; as root type:"
+            f" mount -o remount,gid={group},mode=620 /dev/pts"
+        )
 
 
 def become(launch: Launch) -> None:
@@ -109,12 +169,11 @@ def become(launch: Launch) -> None:
     for source, target in (null, 0), (null, 1), (log, 2):
         os.dup2(source, target)
     argv = launch["plain"]
-    if launch["isolated"]:
-        try:
-            isolate(launch)
-            argv = launch["isolated"]
-        except OSError as error:
-            os.write(2, f"not isolated: {error}\n".encode())
+    if launch["isolated"] and isolates(launch):
+        isolate(launch)
+        argv = launch["isolated"]
+    elif LINUX and os.geteuid():
+        check_terminals()
     os.execv(argv[0], argv)
 
 

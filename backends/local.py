@@ -36,9 +36,10 @@ _TAKEN, _TRIES = "Address already in use", 5
 class LocalBackend:
     """Nodes that are sshd processes of this machine, all their files under one directory.
 
-    As root on Linux each node has its own host name and home; elsewhere nodes differ by address or
-    port, by `$DUST_NODE` and by `$HOME`, where each login begins. Several processes may use one
-    directory at once, and what one leaves behind, however it ended, another one finds and ends.
+    On Linux each node has its own host name, where the system allows it, and as root its own home;
+    elsewhere nodes differ by address or port, by `$DUST_NODE` and by `$HOME`, where each login
+    begins. Several processes may use one directory at once, and what one leaves behind, however it
+    ended, another one finds and ends.
     """
 
     name = "local"
@@ -238,14 +239,17 @@ class LocalBackend:
             (inside / name).unlink(missing_ok=True)
         where = record.name, record.address, record.port
         write(inside / "plain.conf", plain_config(sshd, *where, str(inside), home))
+        plain = [sshd.path, "-D", "-e", "-f", f"{inside}/plain.conf"]
         isolated = []
-        if os.geteuid() == 0 and launch.LINUX and login_home != "/":
+        if launch.LINUX and os.geteuid():
+            isolated = plain  # with a host name of its own, and its home by the login
+        elif launch.LINUX and login_home != "/":
             write(inside / "isolated.conf", isolated_config(sshd, *where, launch.SSHD_DIR))
             isolated = [sshd.path, "-D", "-e", "-f", f"{launch.SSHD_DIR}/isolated.conf"]
         return launch.Launch(
             name=record.name,
             isolated=isolated,
-            plain=[sshd.path, "-D", "-e", "-f", f"{inside}/plain.conf"],
+            plain=plain,
             home=home,
             login_home=login_home,
             sshd=str(inside),

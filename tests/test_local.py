@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import socket
@@ -182,49 +183,93 @@ def test_a_process_killed_while_it_makes_nodes_leaves_whole_ones_or_none(
     assert [node.name for node in backend.nodes()] == ["a"]
 
 
+# As root: an ordinary user, in a system where only root could give terminals to their group.
+UID = 54321
+SYSTEM = f"""
+mount -t devpts -o newinstance,ptmxmode=666,mode=600 devpts /dev/pts
+mount --bind /dev/pts/ptmx /dev/ptmx
+echo 'somebody:x:{UID}:{UID}::/:/bin/sh' | cat /etc/passwd - > passwd
+mount --bind passwd /etc/passwd
+"""
+SETPRIV = f"setpriv --reuid={UID} --regid={UID} --clear-groups".split()
+
+
+def ordinary(directory: Path, code: str, enter: str = 'exec "$@"') -> subprocess.Popen[str]:
+    """A process of an ordinary user that has a backend `b` for the nodes below `directory`."""
+    user = UID if os.geteuid() == 0 else None
+    # The checkout may lie where other users cannot read.
+    shutil.copytree(ROOT / "dust", directory / "dust", ignore=shutil.ignore_patterns("*.pyc"))
+    words = python(directory / "my nodes", code)
+    words[0] = _readable_python(user)
+    if user:
+        shutil.chown(directory, user)
+        words = ["unshare", "-m", "sh", "-ec", SYSTEM + enter, "sh", *SETPRIV, *words]
+    return subprocess.Popen(
+        words,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(directory),
+            "HOME": str(directory),
+            "PYTHONUNBUFFERED": "1",
+        },
+        cwd=directory,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 def test_an_ordinary_user_has_nodes_too() -> None:
-    user = "nobody" if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        # The checkout may lie where other users cannot read.
-        shutil.copytree(ROOT / "dust", directory / "dust", ignore=shutil.ignore_patterns("*.pyc"))
-        if user:
-            shutil.chown(directory, user)
-        code = (
-            "print([(c.state, c.error) for c in b.create(['a'])]);"
-            " print(b.nodes()[0].state, b.nodes()[0].details['pid']);"
-            " sys.stdin.readline();"
-            " print([(c.state, c.error) for c in b.terminate([b.nodes()[0].id])])"
-        )
-        words = python(directory / "my nodes", code)
-        words[0] = _readable_python(user)
-        process = subprocess.Popen(
-            words,
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": name,
-                "HOME": name,
-                "PYTHONUNBUFFERED": "1",
-            },
-            cwd=name,
-            user=user,
-            group="nogroup" if user else None,
-            extra_groups=[] if user else None,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with process:
-            assert process.stdout and process.stdin
-            assert process.stdout.readline() == "[('running', '')]\n"
-            state, pid = process.stdout.readline().split()
-            assert (state, runs(int(pid))) == ("running", True)
-            print(file=process.stdin, flush=True)
-            assert process.stdout.read() == "[('terminated', '')]\n"
-        assert not runs(int(pid))
+    code = """
+print([(c.state, c.error) for c in b.create(["a"])])
+node = b.nodes()[0]
+print(node.state, node.details["pid"])
+import subprocess; from dust import ssh
+config = Path("config")
+config.write_text(ssh.config([], {**ssh.DEFAULTS, **L.ssh_defaults}))
+words = ssh.argv(node, config, "hostname; tty; id -u; cd; pwd", tty=True)
+done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+print([done.returncode, *done.stdout.splitlines(), done.stderr])
+sys.stdin.readline()
+print([(c.state, c.error) for c in b.terminate([node.id])])
+"""
+    with tempfile.TemporaryDirectory() as name, ordinary(Path(name), code) as process:
+        assert process.stdout and process.stdin
+        assert process.stdout.readline() == "[('running', '')]\n"
+        state, pid = process.stdout.readline().split()
+        assert (state, runs(int(pid))) == ("running", True)
+        session = process.stdout.readline()
+        assert session.startswith("[0, "), session
+        status, host, terminal, uid, home = ast.literal_eval(session)[:5]
+        assert (status, terminal[:9]) == (0, "/dev/pts/"), session
+        # Some systems let nobody but root have a host name.
+        assert host in ("a", socket.gethostname())
+        assert int(uid) == os.stat(name).st_uid
+        assert home == f"{name}/my nodes/nodes/a/home"
+        print(file=process.stdin, flush=True)
+        assert process.stdout.read().endswith("[('terminated', '')]\n")
+    assert not runs(int(pid))
 
 
-def _readable_python(user: str | None) -> str:
+@pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to make such a system")
+def test_what_keeps_an_ordinary_user_from_terminals_is_named() -> None:
+    # In a changed root no user namespaces are made.
+    enter = """
+mkdir root
+mount --rbind / root
+exec chroot root "$@"
+"""
+    code = 'print(b.create(["a"])[0].error, b.nodes())'
+    with tempfile.TemporaryDirectory() as name, ordinary(Path(name), code, enter) as process:
+        assert process.stdout
+        said = process.stdout.read()
+    assert "not isolated: " in said
+    assert "can give out no terminals here; as root type: mount -o remount,gid=" in said
+    assert said.endswith(" []\n")
+
+
+def _readable_python(user: int | None) -> str:
     """A Python that this user may run, the one of these tests if possible."""
     names = [sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"]
     check = ["-c", "import sys; sys.exit(sys.version_info < (3, 10))"]
@@ -234,7 +279,7 @@ def _readable_python(user: str | None) -> str:
                 return name
         except OSError:
             continue
-    pytest.fail(f"install a Python that {user} may run")
+    pytest.fail("install a Python that other users may run")
 
 
 # --- what goes wrong
