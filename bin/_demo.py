@@ -39,6 +39,7 @@ from docopt import DocoptExit, docopt
 
 from dust.backends.local import LocalBackend
 from dust.backends.localstacks import LocalStacks
+from dust.cli import unknown_option
 from dust.clusterspec import Group, Options, Spec
 from dust.errors import DustError
 from dust.nodeset import fold
@@ -60,12 +61,9 @@ def main(argv: list[str]) -> int:
     try:
         options = docopt(__doc__ or "", argv)
     except DocoptExit as error:
-        print(
-            f"bin/demo: cannot understand {shlex.join(argv)!r}",
-            error.usage,
-            file=sys.stderr,
-            sep="\n",
-        )
+        unknown = unknown_option(__doc__ or "", argv)
+        what = f"no option {unknown}" if unknown else f"cannot understand {shlex.join(argv)!r}"
+        print(f"bin/demo: {what}", error.usage, file=sys.stderr, sep="\n")
         return 2
     try:
         spec = None if options["--cloud"] else wanted(options["<nodes>"] or "3")

@@ -30,7 +30,7 @@ class Terminal:
     def ask(self, text: str, secret: bool, stop: Callable[[], bool]) -> str | None:
         """Wait for a line, which is not shown if it is secret."""
         if os.tcgetpgrp(self._fd) != os.getpgrp():
-            what = f"dust: {text} (not asked: this is a job in the background)"
+            what = f"dust-at: {text} (not asked: this is a job in the background)"
             print(what, file=sys.stderr)
             return None
         with self._quiet() if secret else nullcontext():
@@ -73,7 +73,7 @@ class Program:
         try:
             done = run([self._path, text], stdin=DEVNULL, stdout=PIPE, check=False)
         except OSError as error:
-            print(f"dust: SSH_ASKPASS is {self._path}: {error.strerror}", file=sys.stderr)
+            print(f"dust-at: SSH_ASKPASS is {self._path}: {error.strerror}", file=sys.stderr)
             return None
         return os.fsdecode(done.stdout).partition("\n")[0] if done.returncode == 0 else None
 

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
 # A login name as ssh takes it, also one of a domain.
 _USER = re.compile(r"(?!-)[A-Za-z0-9_.@+\\-]+")
 
+NAME = "dust-at"
 #: The exit status for what is no node's fault.
 FAILED = 2
 
@@ -84,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:  # a short life: garbage is hardly looked for, and at the end not at all
         gc.set_threshold(50_000)
         atexit.register(gc.freeze)
-    return guarded(lambda: _run(parse(__doc__, words, options_first=True)), FAILED)
+    return guarded(lambda: _run(parse(__doc__, words, options_first=True)), FAILED, NAME)
 
 
 def _run(options: dict[str, Any]) -> int:
@@ -98,7 +99,7 @@ def _run(options: dict[str, Any]) -> int:
     _check(options)
     timeout, retries = _seconds(options, "-u"), _count(options["--retry"])
     preferences = _preferences(options)
-    settings = settled(options)
+    settings = settled(options, NAME)
     cluster = Cluster(backend(settings))
     cluster.working_set = settings.use
     nodes = _nodes(cluster, options)
@@ -270,9 +271,11 @@ def _rehearse(nodes: list[Node], argv: Callable[[Node, str], list[str]], cluster
     from shlex import join
 
     from dust.plain import printable
+    from dust.printer import write
 
     for node in nodes:
-        print(printable(f"[{cluster.label(node)}] {join(argv(node, os.devnull))}"))
+        line = printable(f"[{cluster.label(node)}] {join(argv(node, os.devnull))}")
+        write(1, f"{line}\n".encode("utf-8", "replace"))
     return 0
 
 
@@ -290,7 +293,7 @@ def _report(options: dict[str, Any], settings: Settings, run: Run, cluster: Clus
     from dust.printer import Labels, Printer, in_colour
 
     name = cluster.label
-    printer = Printer(colour=in_colour(settings.colour, 1), label=name)
+    printer = Printer(colour=in_colour(settings.colour, 1), label=name, program=NAME)
 
     def stream(fd: int, folder: str | None) -> Stream:
         if folder is not None:

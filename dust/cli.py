@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 #: How lines begin that need sessions or copies.
 _CONNECTING = ("@", "put ", "get ")
+#: An option as a usage text describes it: short, long, value.
+_OPTION = r"(?m)^  (-\w)?(?:, )?(--[\w-]+)?(?: ([A-Z]+))?(?:  |$)"
 #: Which setting an option of the command line is.
 _SETTINGS = {
     "--backend": "backend",
@@ -61,26 +63,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: _run(parse(__doc__, words)))
 
 
-def guarded(run: Callable[[], int], failed: int = 0) -> int:
+def guarded(run: Callable[[], int], failed: int = 0, name: str = "dust") -> int:
     """The status of `run`, with what ends a program turned into a message and a status.
 
-    That is `failed`, if given, for every error of Dust's own.
+    That is `failed`, if given, for every error of Dust's own; `name` is the program's.
     """
     from dust.errors import DustError
-    from dust.printer import OutputClosed
+    from dust.printer import OutputClosed, write
 
     _open_standard()
     try:
-        return run()
-    except HelpWanted as help:
-        print(str(help).strip())
-        return 0
+        try:
+            return run()
+        except HelpWanted as help:
+            write(1, f"{str(help).strip()}\n".encode())
+            return 0
     except OutputClosed as closed:
-        return _output_closed(closed)
+        return _output_closed(closed, name)
     except DustError as error:
         from dust.plain import legible  # which names do not drive
 
-        print(f"dust: {legible(str(error))}", file=sys.stderr)
+        print(f"{name}: {legible(str(error))}", file=sys.stderr)
         return failed or error.status
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -91,20 +94,14 @@ def parse(doc: str, words: list[str], *, options_first: bool = False) -> dict[st
     from docopt import DocoptExit, docopt
 
     from dust.errors import UsageError
-    from dust.near import near
 
     try:
         found = docopt(doc, words, default_help=False, options_first=options_first)
     except DocoptExit as error:
         if "-h" in words or "--help" in words:
             raise HelpWanted(doc) from error
-        known = [word for word in doc.split() if word.startswith("--")]
-        for word in words:
-            name = word.partition("=")[0]
-            if name.startswith("--") and name not in known:
-                close = near(name, known)
-                hint = f"; did you mean {close[0]}?" if close else ""
-                raise UsageError(f"no option {name}{hint}") from error
+        if unknown := unknown_option(doc, words, options_first):
+            raise UsageError(f"no option {unknown}") from error
         usage = doc.partition("Usage:")[2].partition("\n\n")[0].rstrip()
         raise UsageError(f"cannot understand these arguments\nUsage:{usage}") from error
     if found["--help"]:
@@ -112,28 +109,59 @@ def parse(doc: str, words: list[str], *, options_first: bool = False) -> dict[st
     return dict(found)
 
 
+def unknown_option(doc: str, words: list[str], options_first: bool = False) -> str:
+    """The first option that the usage does not have, with the nearest one, or ""."""
+    import re  # only a mistake needs it
+
+    from dust.near import near
+
+    valued = {
+        name: bool(value)
+        for short, long, value in re.findall(_OPTION, doc)
+        for name in (short, long)
+        if name
+    }
+    rest = iter(words)
+    for word in rest:
+        if word == "--" or (options_first and not word.startswith("-")):
+            return ""
+        name, equals, _ = word.partition("=")
+        if word.startswith("--"):
+            meant = [known for known in valued if known.startswith(name)]
+            if not meant:
+                close = near(name, valued)
+                return name + (f"; did you mean {close[0]}?" if close else "")
+            if valued[meant[0]] and not equals:
+                next(rest, None)
+        elif word.startswith("-"):
+            for place, letter in enumerate(word[1:], 2):
+                if f"-{letter}" not in valued:
+                    return f"-{letter}"
+                if valued[f"-{letter}"]:
+                    if place == len(word):
+                        next(rest, None)
+                    break
+    return ""
+
+
 class HelpWanted(Exception):
     """The arguments ask for this help."""
 
 
-def settled(options: dict[str, Any]) -> Settings:
+def settled(options: dict[str, Any], name: str = "dust") -> Settings:
     """The settings of the user's file with what the command line says."""
     from dust import config
-    from dust.errors import ConfigError
 
-    try:
-        settings = config.load(config.home() / "config.yaml")
-    except ConfigError as error:  # the file is left alone, and all else works
-        print(f"dust: {error} (the defaults hold)", file=sys.stderr)
-        settings = config.Settings()
-    given = {key: options[option] for option, key in _SETTINGS.items() if option in options}
+    settings, problems = config.load(config.home() / "config.yaml")
+    for problem in problems:  # the file is left alone, and all else works
+        print(f"{name}: {problem} (left out)", file=sys.stderr)
     if (options["-F"] or options["-i"]) and not options["--backend"]:
-        given["backend"] = "ssh"
+        settings = config.changed(settings, "backend", "ssh")
     elif (options.get("--profile") or options.get("--region")) and not options["--backend"]:
-        given["backend"] = "ec2"
-    for key, value in given.items():
-        if value is not None:
-            settings = config.changed(settings, key, value)
+        settings = config.changed(settings, "backend", "ec2")
+    for option, key in _SETTINGS.items():
+        if options.get(option) is not None:
+            settings = config.changed(settings, key, options[option], said=option)
     return settings
 
 
@@ -188,12 +216,15 @@ def _run(options: dict[str, Any]) -> int:
 
 
 def _open_standard() -> None:
-    """Open what is closed of the standard descriptors on nothing, so that no file gets in there."""
+    """Open what is closed of the standard descriptors on nothing, so that no file gets in there.
+
+    Writing to an output that was closed fails all the same.
+    """
     for fd in range(3):
         try:
             os.fstat(fd)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            os.open(os.devnull, os.O_RDONLY)
 
 
 def _opened(name: str) -> int:
@@ -217,10 +248,10 @@ def end_on_signals() -> None:
     signal.signal(signal.SIGHUP, end)
 
 
-def _output_closed(closed: Exception) -> int:
+def _output_closed(closed: Exception, name: str) -> int:
     """Nobody reads on: end quietly, as a program that SIGPIPE ends; a full disk is said."""
     if str(closed):
-        print(f"dust: {closed}", file=sys.stderr)
+        print(f"{name}: {closed}", file=sys.stderr)
         return 1
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 1)

@@ -81,6 +81,7 @@ def _sync_folder(path: Path) -> None:
 
 # Settings: each is parsed from text, for the file and for `set` alike.
 
+_FORM = "settings are written as `key: value`, one a line"
 _NULL = "tag:yaml.org,2002:null"
 _ON = ("on", "yes", "true", "1")
 _OFF = ("off", "no", "false", "0")
@@ -203,15 +204,18 @@ def shown(settings: Settings, key: str) -> str:
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def changed(settings: Settings, key: str, text: str) -> Settings:
-    """Set one setting from text; raises `UsageError` that names what is allowed."""
+def changed(settings: Settings, key: str, text: str, said: str = "") -> Settings:
+    """Set one setting from text; raises `UsageError` that names what is allowed.
+
+    `said` is how the setting was named, `set KEY` if it is not given.
+    """
     name = key.replace("-", "_")
     if name not in KEYS:
         raise UsageError(f"no setting {key!r}{_nearest(name, KEYS)}")
     try:
         return settings._replace(**{name: parse_value(name, text)})
     except ValueError as error:
-        raise UsageError(f"set {name}: {error}") from error
+        raise UsageError(f"{said or f'set {name}'}: {error}") from error
 
 
 def _nearest(text: str, names: tuple[str, ...]) -> str:
@@ -219,54 +223,81 @@ def _nearest(text: str, names: tuple[str, ...]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def load(path: Path) -> Settings:
-    """Read `config.yaml`; a missing file means the defaults.
+def load(path: Path) -> tuple[Settings, list[ConfigError]]:
+    """Read `config.yaml`: its settings, and what is wrong with it, which is left out.
 
-    Raises `ConfigError` with the line of what is wrong. The file is never changed.
+    A missing file means the defaults. The file is never changed.
     """
     try:
-        text = path.read_bytes().decode()
+        data = path.read_bytes()
     except FileNotFoundError:
-        return Settings()
+        return Settings(), []
     except OSError as error:
-        raise ConfigError(f"cannot read the file: {error.strerror or error}", path) from error
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError("this is not UTF-8 text", path, line) from error
+        return Settings(), [ConfigError(f"cannot read the file: {error.strerror or error}", path)]
+    pairs, problems = _pairs(data, path)
     values: dict[str, Any] = {}
-    for key, value, line in _pairs(text, path):
-        if key not in KEYS:
-            raise ConfigError(f"no setting {key!r}{_nearest(key, KEYS)}", path, line)
-        if key in values:
-            raise ConfigError(f"{key} is here a second time", path, line)
+    for key, value, line in pairs:
         try:
-            values[key] = parse_value(key, value)
+            if key not in KEYS:
+                raise ValueError(f"no setting {key!r}{_nearest(key, KEYS)}")
+            if key in values:
+                raise ValueError(f"{key} is here a second time")
+            if value is None:
+                raise ValueError("a setting has one plain value")
+            values[key] = _parsed(key, value)
         except ValueError as error:
-            raise ConfigError(f"{key}: {error}", path, line) from error
-    return Settings(**values)
+            problems.append(ConfigError(str(error), path, line))
+    return Settings(**values), sorted(problems, key=lambda problem: problem.line or 0)
 
 
-def _pairs(text: str, path: Path) -> list[tuple[str, str, int]]:
-    """Read the file's keys and values, as written, with their lines from 1."""
+def _parsed(key: str, text: str) -> Any:
+    try:
+        return parse_value(key, text)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
+
+
+#: A key, its value as written (None if that is no plain one) and their line, from 1.
+_Pair = tuple[str, str | None, int]
+
+
+def _pairs(data: bytes, path: Path) -> tuple[list[_Pair], list[ConfigError]]:
+    """The file's keys and values; where it is no YAML as a whole, those of its good lines."""
+    with suppress(ConfigError):
+        return _read(data, path, 1), []
+    pairs: list[_Pair] = []
+    problems: list[ConfigError] = []
+    for number, line in enumerate(data.splitlines(), 1):
+        try:
+            if line[:1].isspace() and line.split(b"#")[0].strip():  # of the one before
+                raise ConfigError(_FORM, path, number)
+            pairs += _read(line, path, number)
+        except ConfigError as error:
+            problems.append(error)
+    return pairs, problems
+
+
+def _read(data: bytes, path: Path, first: int) -> list[_Pair]:
+    """Read YAML that begins at that line. Raises `ConfigError`."""
     import yaml  # 20 ms that a start without a file does not pay
 
     try:
-        document = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.compose(data.decode(), Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        raise ConfigError("this is not UTF-8 text", path, first) from error
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
         problem = error.problem or error.context or "this is not YAML"
-        raise ConfigError(problem, path, mark.line + 1 if mark else None) from error
+        raise ConfigError(problem, path, first) from error
     except yaml.YAMLError as error:
-        raise ConfigError("this is not YAML text", path) from error
+        raise ConfigError("this is not YAML text", path, first) from error
     if document is None or document.tag == _NULL:
         return []
     if not isinstance(document, yaml.MappingNode):
-        line = document.start_mark.line + 1
-        raise ConfigError("settings are written as `key: value`, one a line", path, line)
-    pairs: list[tuple[str, str, int]] = []
+        raise ConfigError(_FORM, path, first)
+    pairs: list[_Pair] = []
     for key, value in document.value:
-        line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode) or not isinstance(value, yaml.ScalarNode):
-            raise ConfigError("a setting has one plain value", path, line)
-        pairs.append((key.value, "" if value.tag == _NULL else value.value, line))
+        name = key.value if isinstance(key, yaml.ScalarNode) else "?"
+        text = value.value if isinstance(value, yaml.ScalarNode) else None
+        text = "" if value.tag == _NULL else text
+        pairs.append((name, text, first + key.start_mark.line))
     return pairs

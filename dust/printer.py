@@ -50,9 +50,16 @@ class Printer:
     `above`, where set, is where whole batches go instead of the descriptor: above the prompt.
     """
 
-    def __init__(self, *, colour: bool, label: Callable[[Node], str] = lambda node: node.name):
+    def __init__(
+        self,
+        *,
+        colour: bool,
+        label: Callable[[Node], str] = lambda node: node.name,
+        program: str = "dust",
+    ) -> None:
         self.colour = colour
         self.label = label
+        self.program = program
         self.above: Callable[[bytes], None] | None = None
         self._labels = Labels(label, colour=colour)
         self._batch: list[bytes] = []
@@ -142,7 +149,9 @@ class Printer:
 
     def error(self, text: str) -> None:
         """A message about what went wrong."""
-        lead = "\x1b[31mdust:\x1b[0m" if self.colour and os.isatty(2) else "dust:"
+        lead = f"{self.program}:"
+        if self.colour and os.isatty(2):
+            lead = f"\x1b[31m{lead}\x1b[0m"
         self._tell(f"{lead} {legible(text)}")
 
     @property

@@ -83,14 +83,14 @@ def test_a_failed_write_leaves_the_old_file(
 
 
 def test_no_file_means_the_defaults(tmp_path: Path) -> None:
-    assert load(tmp_path / "config.yaml") == Settings()
+    assert load(tmp_path / "config.yaml") == (Settings(), [])
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n"])
 def test_an_empty_file_means_the_defaults(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(text)
-    assert load(path) == Settings()
+    assert load(path) == (Settings(), [])
 
 
 def test_load(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_load(tmp_path: Path) -> None:
         "backend: ssh\nfanout: 4\nconnect_timeout: 2.5\nerrexit: yes\n"
         "use: '*'\ninventory:\nssh_config: 'null'\nhistory_size: 0\n"
     )
-    assert load(path) == Settings(
+    settings = Settings(
         backend="ssh",
         fanout=4,
         connect_timeout=2.5,
@@ -109,6 +109,7 @@ def test_load(tmp_path: Path) -> None:
         ssh_config="null",
         history_size=0,
     )
+    assert load(path) == (settings, [])
 
 
 @pytest.mark.parametrize(
@@ -123,10 +124,11 @@ def test_load(tmp_path: Path) -> None:
         ("fanout: 1\nfanout: 2\n", 2, "second time"),
         ("fanout: 1\nuse: [a, b]\n", 2, "one plain value"),
         ("- fanout\n", 1, "key: value"),
-        ("fanout: 1\nuse: 'a\n", 3, "unexpected end"),
+        ("fanout: 1\nuse: 'a\n", 2, "unexpected end"),
         ("a: b: c\n", 1, "not allowed"),
-        ("a: 1\nb: \udcff\n", 2, "not UTF-8"),
-        ("a: \x01\n", None, "not YAML"),
+        ("fanout: 1\nb: \udcff\n", 2, "not UTF-8"),
+        ("use: \x01\n", 1, "not YAML"),
+        ("use: {a: b\n", 1, "expected"),
     ],
 )
 def test_a_damaged_file_is_named_with_its_line(
@@ -135,16 +137,32 @@ def test_a_damaged_file_is_named_with_its_line(
     path = tmp_path / "config.yaml"
     data = text.encode(errors="surrogateescape")
     path.write_bytes(data)
-    with pytest.raises(ConfigError) as raised:
-        load(path)
-    assert (raised.value.path, raised.value.line) == (path, line)
-    assert said in str(raised.value)
+    _, (problem,) = load(path)
+    assert (problem.path, problem.line) == (path, line)
+    assert said in str(problem)
     assert path.read_bytes() == data
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "fanout: 4\nfanuot: 5\nuse: [a]\noutput: fold\npersist: soon\n",
+        "fanout: 4\nuse: 'a\n  profile: p\noutput: fold\npersist: soon\n",
+        "fanout: 4\n- use\nb: \udcff\noutput: fold\npersist: soon\n",
+    ],
+)
+def test_each_bad_line_is_named_and_the_good_ones_hold(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    settings, problems = load(path)
+    assert settings == Settings(fanout=4, output="fold")
+    assert [problem.line for problem in problems] == [2, 3, 5]
+
+
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot read the file: Is a directory"):
-        load(tmp_path)
+    settings, (problem,) = load(tmp_path)
+    assert settings == Settings()
+    assert "cannot read the file: Is a directory" in str(problem)
 
 
 def test_changed() -> None:

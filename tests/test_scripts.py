@@ -363,6 +363,12 @@ def test_the_demo_exits_with_the_worst_status(checkout: Path, place: Path) -> No
     assert processes(place) == []
 
 
+def test_an_option_that_the_demo_has_not_is_named(checkout: Path, place: Path) -> None:
+    done = run(checkout / "bin" / "demo", "--kepe", TMPDIR=str(place))
+    assert done.stderr.startswith("bin/demo: no option --kepe; did you mean --keep?\nUsage:")
+    assert done.returncode == 2
+
+
 @pytest.mark.parametrize("number", ["0", "-1", "many", "3.5"])
 def test_a_wrong_number_of_nodes_is_refused(checkout: Path, place: Path, number: str) -> None:
     done = run(checkout / "bin" / "demo", number, TMPDIR=str(place))

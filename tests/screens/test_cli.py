@@ -134,6 +134,7 @@ def test_what_is_wrong_is_named(home: Path, line: str, status: int, said: str) -
         (["-F", "/no/such/file"], "/no/such/file"),
         (["-i", "/no/such/file", "-c", "show"], "/no/such/file"),
         (["-c"], "Usage"),
+        (["-Z"], "no option -Z"),
     ],
 )
 def test_wrong_arguments(home: Path, arguments: list[str], said: str) -> None:
@@ -181,6 +182,29 @@ def test_closed_descriptors(home: Path) -> None:
     assert subprocess.run(argv, env={**os.environ, "DUST_HOME": str(home)}).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        ("dust", "-c show"),
+        ("dust", "-c '@worker1 echo hi'"),
+        ("dust", "--help"),
+        ("dust-at", "worker1 echo hi"),
+        ("dust-at", "-b worker1 echo hi"),
+        ("dust-at", "--json worker1 echo hi"),
+        ("dust-at", "--dry-run worker1 true"),
+    ],
+)
+def test_output_that_is_closed_is_said(home: Path, program: str, arguments: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" "$1" {arguments} >&-', sys.executable, str(ROOT / "bin" / program)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DUST_HOME": str(home)},
+    )
+    assert done.stderr == f"{program}: cannot write the output: Bad file descriptor\n"
+    assert done.returncode == 1
+
+
 def test_home_that_cannot_be_written(tmp_path: Path) -> None:
     done = dust(Path("/proc/none"), "-c", "show", "-c", "!echo on")
     assert "on\n" in done.stdout
@@ -189,12 +213,14 @@ def test_home_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_broken_configuration_is_named_and_the_rest_works(home: Path) -> None:
     config = home / "config.yaml"
-    config.write_text("fanout: 3\nouptut: fold\n")
+    config.write_text("fanout: 3\nouptut: fold\npersist: x\n")
     try:
-        done = dust(home, "-c", "@worker1 pwd")
+        done = dust(home, "-c", "@worker1 pwd", "-c", "set fanout")
     finally:
         config.unlink()
-    assert f"{config}:2: no setting 'ouptut'; did you mean output?" in done.stderr
+    assert f"{config}:2: no setting 'ouptut'; did you mean output? (left out)" in done.stderr
+    assert f"{config}:3: persist: 'x' is not a whole number" in done.stderr
+    assert "fanout  3 " in done.stdout
     assert done.stdout.startswith("[worker1] /")
 
 

@@ -117,5 +117,6 @@ def test_the_configuration_is_valid(tmp_path: Path) -> None:
 
     path = tmp_path / "config.yaml"
     path.write_text(block("## Configuration", "yaml"))
-    settings = load(path)
+    settings, problems = load(path)
+    assert problems == []
     assert (settings.backend, settings.fanout, settings.output) == ("ssh", 32, "fold")
