@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at how far a copy is; for a copy that is given up to tidy up.
 PACE, PATIENCE = 0.25, 5.0
+#: Seconds without output until a script is told for whom it waits, and until it is told again.
+SILENCE, AGAIN = 10.0, 60.0
 
 T = TypeVar("T")
 
@@ -368,13 +370,27 @@ class Context:
                 return False
 
     def wait_for_run(self, run: Run) -> list[Node]:
-        """Wait until a run ends or waits for input everywhere; returns the nodes that wait."""
+        """Wait until a run ends or waits for input everywhere; returns the nodes that wait.
+
+        Where nothing is shown for some time, it is told for whom.
+        """
+
+        links = self.sessions.links
 
         def settled() -> bool:
-            links = self.sessions.links
             return run.done or all(links[n.id].state == WAITING for n in run.unfinished())
 
-        self.wait(settled, run=run)
+        due = run.begun + SILENCE
+        while not self.wait(settled, max(0.0, due - time.monotonic()), run):
+            now = time.monotonic()
+            due = self.display.shown + SILENCE
+            if due <= now:
+                seconds = f"{now - run.begun:.0f} s"
+                line = " ".join(run.line.split())
+                line = line if len(line) <= 60 else f"{line[:56]} ..."
+                late = [n for n in run.unfinished() if links[n.id].state != WAITING]
+                self.printer.tell(f"waiting for {self.cluster.labels(late)}, {seconds}: `{line}`")
+                due = now + AGAIN
         return run.unfinished()
 
     def interrupt(self, nodes: Sequence[Node]) -> list[Node]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -28,6 +29,8 @@ class Display:
         self.sessions: Coordinator | None = None
         #: Called when a state or a question changed, for the prompt.
         self.stirred: Callable[[], None] = lambda: None
+        #: When the last output was shown (monotonic seconds).
+        self.shown = 0.0
         #: Where everything is written down too.
         self.log: SessionLog | None = None
         self._printer = printer
@@ -41,6 +44,7 @@ class Display:
             self.log.output(link.node, data)
         if link.runs and (link.runs[-1].quiet or self.form != "stream"):
             return
+        self.shown = time.monotonic()
         self._printer.output(link.node, data)
 
     def ended(self, run: Run, result: Result) -> None:

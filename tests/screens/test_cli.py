@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,28 @@ def test_nobody_answers_at_the_end_of_a_script(home: Path) -> None:
     done = dust(home, "-c", '@worker1 read -p "Sure? [Y/n] " x')
     assert done.returncode == 1
     assert "worker1: still waits for input: Sure? [Y/n]" in done.stderr
+
+
+def test_a_script_says_for_whom_it_waits(home: Path) -> None:
+    program = (
+        "import sys; from dust import cli, context; context.SILENCE = context.AGAIN = 0.4;"
+        " sys.exit(cli.main(sys.argv[1:]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "-c", "@worker* test {rank} = 1 || read -t 30; echo done"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DUST_HOME": str(home), "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stderr is not None and process.stdout is not None
+    assert process.stdout.readline() == "[worker2] done\n"
+    told = r"waiting for worker1, \d+ s: `test {rank} = 1 \|\| read -t 30; echo done`\n"
+    found = (line for line in process.stderr if re.fullmatch(told, line))
+    assert len(list(islice(found, 3))) == 3
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert "done" not in output and process.returncode == 130
 
 
 def test_output_forms(home: Path) -> None:
@@ -288,9 +311,10 @@ def test_sessions_are_logged(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "log"
     done = dust(
         home, "-c", f"log on {folder}", "-c", "@worker* echo hi; echo {name}", "-c", "log off",
-        "-c", "@worker* echo later", "-c", "log",
+        "-c", "@worker* echo later", "-c", "log off",
     )  # fmt: skip
     assert f"sessions are logged in {folder}" in done.stdout
+    assert "\nsessions are no longer logged\n" in done.stdout
     assert done.stdout.splitlines()[-1] == "there is no log"
     assert sorted(path.name for path in folder.iterdir()) == ["worker1.log", "worker2.log"]
     text = (folder / "worker1.log").read_text()
