@@ -14,6 +14,7 @@ import threading
 from typing import IO, TYPE_CHECKING
 
 from dust import messages
+from dust.streams import local
 from dust.tally import Tally
 from dust.upload import PART, left_out, walk
 
@@ -83,7 +84,10 @@ class Archive:
                     self._get(output)
         except BrokenPipeError:
             self.problem = "it ended too soon"
-        except (OSError, TarError) as error:
+        except OSError as error:
+            where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+            self.problem = where + local(error).text
+        except TarError as error:
             self.problem = str(error)
         finally:
             os.close(self._done)
@@ -112,7 +116,7 @@ class Archive:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
-            self._tally.fail(path, error.strerror or str(error))
+            self._tally.fail(path, local(error).text)
             return
         with open(fd, "rb") as file:
             member.size = os.fstat(fd).st_size
@@ -153,7 +157,7 @@ class Archive:
                 else:
                     self._tally.skip(name, left_out(stat.S_IFLNK if member.issym() else 0))
             except OSError as error:
-                self._tally.fail(here, error.strerror or str(error))
+                self._tally.fail(here, local(error).text)
         for path, member in reversed(made):
             os.chmod(path, member.mode & 0o777)
             os.utime(path, (member.mtime, member.mtime))

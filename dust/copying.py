@@ -126,7 +126,7 @@ class Copier:
             except ValueError as error:
                 self._end("ended", f"its sftp server cannot be used: {error}")
             except OSError as error:
-                self._lost(local(error).text)
+                self._lost(error.strerror or str(error))
         if not (self.over or self._archive) and self._retry_at is None and now >= self._until:
             if self._stopping:
                 self._end("ended", self._stopping)

@@ -13,7 +13,7 @@ FINE = Status(sftp.OK, "")
 
 def local(error: OSError) -> Status:
     """A problem of this machine, as a reply."""
-    return Status(sftp.LOCAL, error.strerror or str(error))
+    return Status(sftp.LOCAL, f"{error.strerror or error} (on this machine)")
 
 
 def as_status(reply: Reply) -> Status:

@@ -17,6 +17,8 @@ from dust.tally import Tally
 SMALL = 32768
 #: How the names of files end that are not whole yet, before what makes them unique.
 PART = b".dust-part-"
+#: How it is said that the directory is not there.
+MISSING = "there is no such directory there"
 
 
 class Found(NamedTuple):
@@ -97,6 +99,8 @@ class Put:
         there = yield sftp.status_of(self._directory or b".")
         if not isinstance(there, Attributes) or not there.is_directory:
             why = there.text if isinstance(there, Status) else "that is no directory"
+            if isinstance(there, Status) and there.code == sftp.NO_SUCH_FILE:
+                why = MISSING
             self.problem = f"{os.fsdecode(self._directory)}: {why}"
             return
         yield Many(self._next)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 
 from dust.command import Copied, Dust, UsageError, command
@@ -10,6 +11,7 @@ from dust.copies import amount, problems, remarks
 from dust.errors import TargetError
 from dust.lines import unquote
 from dust.transfers import chosen, typed
+from dust.upload import MISSING
 
 
 @command
@@ -31,7 +33,10 @@ def put(dust: Dust, path: Sequence[str]) -> None:
       put worker1 'a name with spaces' ~/in
     """
     files, target, directory = _understood(dust, path)
-    _tell(dust, "put", dust.put(files, target, directory))
+    results = dust.put(files, target, directory)
+    _tell(dust, "put", results)
+    if any(result.error.endswith(MISSING) for result in results):
+        dust.error(f"put: this makes the directory: @{target} mkdir -p {_at_login(directory)}")
 
 
 @command
@@ -55,7 +60,10 @@ def get(dust: Dust, target: str, path: Sequence[str]) -> None:
     if len(words) > 1 and (found := _directory(words[-1])):
         directory = found
         words.pop()
-    _tell(dust, "get", dust.get(target, [_pattern(word) for word in words], directory))
+    results = dust.get(target, [_pattern(word) for word in words], directory)
+    _tell(dust, "get", results)
+    if len(words) > 1 and _nowhere(words[-1], results):
+        dust.error(f"get: to copy into a new directory here, write {words[-1]}/")
 
 
 def _understood(dust: Dust, words: Sequence[str]) -> tuple[list[str], str, str]:
@@ -102,6 +110,21 @@ def _directory(word: str) -> str:
     if len(found) == 1 and os.path.isdir(found[0]):
         return found[0]
     return os.path.expanduser(typed(word)) if word.endswith("/") else ""
+
+
+def _at_login(directory: str) -> str:
+    """A directory of a node as its shell takes it, wherever the session is."""
+    if directory.startswith("/"):
+        return shlex.quote(directory)
+    return f"~/{shlex.quote(directory.removeprefix('~/'))}"
+
+
+def _nowhere(word: str, results: Sequence[Copied]) -> bool:
+    """Whether a plain name is all that every node lacks: it was meant for a directory here."""
+    reached = [result.failures for result in results if not result.error]
+    return bool(reached) and all(
+        [(count, name) for _, count, name in failures] == [(1, word)] for failures in reached
+    )
 
 
 def _pattern(word: str) -> str:

@@ -42,8 +42,14 @@ class Place:
         self.here = root / "here"
         self.homes = {node.name: Path(node.details["home"]) for node in backend.nodes()}
 
-    def dust(self, *lines: str, status: int = 0, memory: int = resource.RLIM_INFINITY) -> str:
-        """What these lines print, on both outputs; `memory` is what each process may use."""
+    def dust(
+        self,
+        *lines: str,
+        status: int = 0,
+        memory: int = resource.RLIM_INFINITY,
+        size: int = resource.RLIM_INFINITY,
+    ) -> str:
+        """What these lines print; each process may use so much memory, and write files so large."""
         argv = [sys.executable, str(DUST)]
         for line in lines:
             argv += ["-c", line]
@@ -51,7 +57,7 @@ class Place:
         done = subprocess.run(
             argv, cwd=self.here, env=env, text=True, stdin=subprocess.DEVNULL, timeout=60,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="surrogateescape",
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (memory, memory)),
+            preexec_fn=lambda: limit(memory, size),
         )  # fmt: skip
         assert done.returncode == status, done.stdout
         return done.stdout
@@ -79,6 +85,12 @@ class Place:
     def parts(self) -> list[Path]:
         """What is left of files that were not whole."""
         return [path for place in [self.here, *self.homes.values()] for path in rubbish(place)]
+
+
+def limit(memory: int, size: int) -> None:
+    """Let this process and those that it starts have no more."""
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def until(true: Callable[[], object], patience: float = 30.0) -> None:
@@ -221,7 +233,10 @@ def test_the_order_of_words(place: Place, line: str, there: str) -> None:
         ("put f n1 n2", "this may mean", 2),
         ("put nosuch n1", "there is no file nosuch here", 2),
         ("put f n3", "no node or cluster is called n3", 2),
-        ("put f n1 nosuch", "nosuch: no such file or directory", 1),
+        ("put f n1 nosuch", "n1: nosuch: there is no such directory there", 1),
+        ("put f n1 nosuch", "put: this makes the directory: @n1 mkdir -p ~/nosuch", 1),
+        ("put f n1 '/no such/a'", "@n1 mkdir -p '/no such/a'", 1),
+        ("get n[1-2] .kept nosuch", "get: to copy into a new directory here, write nosuch/", 1),
         ("put f n1 /etc/passwd", "/etc/passwd: that is no directory", 1),
         ("put f ./n1/f n2", "f and ./n1/f would both be f", 2),
         ("put f", "Usage: put", 2),
@@ -235,7 +250,28 @@ def test_what_cannot_be_done_is_said(place: Place, line: str, says: str, status:
     (place.here / "f").write_text("f")
     (place.here / "n1").mkdir()
     (place.here / "n1" / "f").write_text("f")
+    for home in place.homes.values():
+        (home / ".kept").touch()
     assert says in place.dust(line, status=status)
+
+
+@pytest.mark.parametrize("node", ["n1", "bare"])
+def test_what_fails_on_this_machine_is_said_to_be_here(place: Place, node: str) -> None:
+    (place.homes[node] / "f").write_text("f")
+    (place.here / "folder").mkdir()
+    (place.here / "folder" / node).touch()
+    said = place.dust(f"get {node} f folder", status=1)
+    assert f"{node}: folder/{node}: File exists (on this machine)" in said
+    (place.here / node / "f").mkdir(parents=True)
+    said = place.dust(f"get {node} f", status=1)
+    assert f"{node}: ./{node}/f: Is a directory (on this machine)" in said
+
+
+def test_a_full_disk_of_this_machine_is_said_to_be_here(place: Place) -> None:
+    with open(place.homes["n1"] / "large", "wb") as file:
+        file.truncate(1 << 20)
+    said = place.dust("get n1 large", status=1, size=1 << 16)
+    assert "large: File too large (on this machine)" in said
 
 
 def test_a_directory_is_not_replaced_by_a_file(place: Place) -> None:
