@@ -212,6 +212,9 @@ def _read(plugin: _Plugin, again: bool) -> None:
         return
     plugin.problem = None
     plugin.commands = commands
+    if not (commands or plugin.own):
+        what = f"plugin {plugin.name}: there is no command in it"
+        plugin.problem = PluginError(what, plugin.path)
     if plugin.path is None and module.__file__:
         plugin.path = Path(module.__file__)
         plugin.seen = _stamp(plugin)

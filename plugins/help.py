@@ -48,8 +48,7 @@ def help_(dust: Dust, command: str = "") -> None:
         found = registry.find(command)
         dust.print(found.doc)
         if not _own(found):
-            replaced = "; in place of Dust's own" if found.name in registry.overridden else ""
-            dust.print(f"\nFrom {found.path}:{found.line}{replaced}")
+            dust.print(f"\nFrom {found.path}:{found.line}{_replacing(dust, found)}")
 
 
 def _list(dust: Dust) -> None:
@@ -62,11 +61,16 @@ def _list(dust: Dust) -> None:
         where = f" ({key[1]})" if key[0] else ""
         dust.print(f"{commands[0].plugin_summary or commands[0].plugin}{where}")
         for each in commands:
-            dust.print(f"  {', '.join([each.name, *each.aliases]):<12}  {each.summary}")
+            names = ", ".join([each.name, *each.aliases])
+            dust.print(f"  {names:<12}  {each.summary}{_replacing(dust, each)}")
         dust.print()
     dust.print(_OTHERWISE)
     for problem in dust.registry.problems:
         dust.print(f"\nNot all is there: {problem}")
+
+
+def _replacing(dust: Dust, found: Command) -> str:
+    return " (in place of Dust's own)" if found.name in dust.registry.overridden else ""
 
 
 def _own(found: Command) -> bool:

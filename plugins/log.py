@@ -30,6 +30,8 @@ def log(dust: Dust, on: bool = False, off: bool = False, dir: str = "") -> None:
         named = Path(os.path.expanduser(dir)).absolute() if dir else None
         folder = named or config.home() / "logs" / time.strftime("%Y-%m-%d-%H%M%S")
         dust.log_to(folder)
-    elif off:
+    elif off and dust.logged:
         dust.log_to(None)
+        dust.print("sessions are no longer logged")
+        return
     dust.print(f"sessions are logged in {dust.logged}" if dust.logged else "there is no log")

@@ -122,7 +122,8 @@ def test_help_and_reload_of_a_users_plugin(dust: Recorder, tmp_path: Path) -> No
     assert dust.type("help", "mine").endswith(f"\nFrom {path}:4")
     path.write_text(PLUGIN.format(name="show"))
     dust.type("reload", "mine")
-    assert dust.type("help", "show").endswith("in place of Dust's own")
+    assert dust.type("help", "show").endswith(" (in place of Dust's own)")
+    assert "  show          Do it. (in place of Dust's own)\n" in dust.type("help")
     path.write_text("1 +")
     dust.type("reload", "mine")
     assert [f"{path}:1" in error for error in dust.errors] == [True]

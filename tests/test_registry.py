@@ -170,6 +170,16 @@ def test_a_user_may_replace_a_command(own: Path, user: Path) -> None:
         registry.find("ls")
 
 
+def test_a_file_without_a_command_is_named(own: Path, user: Path) -> None:
+    (own / "parts.py").write_text("x = 1\n")
+    (user / "parts.py").write_text("x = 1\n")
+    registry = loaded(user)
+    assert said(registry) == [f"{user / 'parts.py'}: plugin parts: there is no command in it"]
+    write(user / "parts.py", "df")
+    assert registry.reload() == ["parts"]
+    assert said(registry) == []
+
+
 def test_a_user_may_take_over_an_alias(own: Path, user: Path) -> None:
     write(own / "nodes.py", "show", alias="ls")
     write(user / "mine.py", "ls")
