@@ -94,8 +94,8 @@ def ground(
     recorder = programs / "ssh"
     real = shlex.quote(shutil.which("ssh") or "")
     recorder.write_text(
-        f"#!/bin/sh\n{{ printf '%s\\0' \"$@\"; printf '\\n\\0'; }} >>{ground.calls}\n"
-        f'exec {real} "$@"\n'
+        # one write, so that calls made at the same time stay apart
+        f"#!/bin/sh\nprintf '%s\\0' \"$@\" '\n' >>{ground.calls}\nexec {real} \"$@\"\n"
     )
     recorder.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
