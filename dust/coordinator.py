@@ -139,6 +139,8 @@ class Coordinator:
     def reconnect(self, nodes: Iterable[Node]) -> list[Node]:
         """Open these nodes' lost sessions again, in the directory where they were."""
         lost = [n for n in nodes if n.id in self.links and self.links[n.id].state == DOWN]
+        for node in lost:
+            self.links[node.id].lost = True  # whatever it was that ended them
         self.open(lost)
         return lost
 
@@ -256,7 +258,7 @@ class Coordinator:
     # --- opening
 
     def _want(self, node: Node, old: Link | None) -> Link:
-        link = Link(node, directory=old.directory if old else b"")
+        link = Link(node, directory=old.directory if old and old.lost else b"")
         self.links[node.id] = link
         self._events.changed(link)
         return link

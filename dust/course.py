@@ -66,8 +66,7 @@ class Course:
                 link.reason += f" ({note})"
         if link.opened:
             state = TIMEOUT if kind == "timed out" else FAILED
-            if kind == "ended":  # not lost: the next one begins as any login does
-                link.directory = b""
+            link.lost = kind != "ended"
         runs, link.runs = link.runs, []
         queued, link.queue = [run for run, _ in link.queue], deque()
         self._set_state(link, DOWN)

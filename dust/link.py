@@ -59,6 +59,7 @@ class Link:
     tries: int = 0
     until: float = 0.0  # when its login is not tried again (monotonic seconds)
     opened: bool = False
+    lost: bool = True  # once it is down: not by a logout, nor because somebody wanted it so
     silent: bool = False
     #: The connection to its jump host, where it goes through one that many share; for such a
     #: connection itself: what it is, and who goes through it.

@@ -159,7 +159,7 @@ def test_a_node_that_turns_connections_away_is_tried_again(
     (node,) = named(backend, "good1")
     with driving([other(node, "busy", ProxyCommand=f"{proxy} %h %p")], tmp_path / "d") as driver:
         run = driver.run("echo in")
-        assert driver.outputs(run) == {"busy": "in\n"}
+        assert driver.outputs(run) == {"busy": "in\n"}, driver
         assert counter.read_text() == "xxx"
         assert driver.events.notes["busy"] == []
 

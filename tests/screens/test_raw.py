@@ -165,8 +165,8 @@ def test_logging_out_ends_the_session(raw: Screen) -> None:
     raw.wait_for("worker1: logged out (exit 7)")
     raw.wait_for("1 down$")
     assert cooked(raw) or raw.text.endswith("$")
-    raw.line("@worker1 pwd")
-    raw.wait_for("[worker1] /tmp")
+    raw.line("@worker1 [ $PWD = /tmp ] || echo anew")
+    raw.wait_for("[worker1] anew")
 
 
 def test_output_of_others_is_kept(dust: Start, home: Path) -> None:
