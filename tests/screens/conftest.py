@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from screen import Screen
@@ -19,9 +20,13 @@ Start = Callable[..., Screen]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home with three running nodes."""
-    home = tmp_path_factory.mktemp("home")
+def home() -> Iterator[Path]:
+    """A home with three running nodes, of a name that is short enough for sockets."""
+    with TemporaryDirectory(prefix="d") as name:
+        yield from _with_nodes(Path(name))
+
+
+def _with_nodes(home: Path) -> Iterator[Path]:
     backend = LocalBackend(home / "local")
     changes = backend.create(NODES, cluster="demo")
     assert [change.state for change in changes] == ["running"] * 3, changes

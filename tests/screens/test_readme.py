@@ -100,7 +100,7 @@ def test_the_plugin_that_copies(dust: Start, home: Path, tmp_path: Path) -> None
     plugin = folder / "release.py"
     plugin.write_text(block("`dust.put(files, target, directory)`", "python"))
     try:
-        screen = dust()
+        screen = dust(columns=160)
         settled(screen)
         screen.line(f"cd {tmp_path}")
         settled(screen, f"cd {tmp_path}")
