@@ -29,7 +29,7 @@ GATES = [
     "-m ruff format --check",
     "-m mypy",
     "lint-imports --no-logo",
-    "-m pytest --cov",
+    "-m pytest --cov -n 2 --dist loadfile",
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -21,7 +22,6 @@ QUICK = CONFIG + "ServerAliveInterval 1\nServerAliveCountMax 2\n"
 
 
 PROXY = """\
-#!{python}
 import os, select, socket, sys
 with open("{counter}", "a+") as file:
     file.write("x")
@@ -154,10 +154,10 @@ def test_a_node_that_turns_connections_away_is_tried_again(
     """What sshd does beyond MaxStartups, done twice by a proxy."""
     counter = tmp_path / "tries"
     proxy = tmp_path / "proxy"
-    proxy.write_text(PROXY.format(python=sys.executable, counter=counter))
-    proxy.chmod(0o755)
+    proxy.write_text(PROXY.format(counter=counter))
+    command = f"{shlex.quote(sys.executable)} {proxy} %h %p"
     (node,) = named(backend, "good1")
-    with driving([other(node, "busy", ProxyCommand=f"{proxy} %h %p")], tmp_path / "d") as driver:
+    with driving([other(node, "busy", ProxyCommand=command)], tmp_path / "d") as driver:
         run = driver.run("echo in")
         assert driver.outputs(run) == {"busy": "in\n"}, driver
         assert counter.read_text() == "xxx"
