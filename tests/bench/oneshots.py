@@ -25,10 +25,13 @@ MOST_ANSIBLE = 64
 #: Bytes that a node prints, and how many nodes print.
 SIZE, PRINTING = 20_000_000, 16
 DUST_AT = "dust-at"
+#: dust-at that keeps no connections of its own, as the others do not.
+KEEPING_NONE = "persist:0"
 NOTE = """\
 Medians of {runs} run(s), in seconds, each from starting the tool to its end; the tools take turns.
 cold: `true` with no connection there. warm: over connections that are up, which dust-at keeps by
-itself and all others by ControlMaster in the ssh_config. xargs: `xargs -P64 ssh`. pdsh, clush,
+itself and all others by ControlMaster in the ssh_config; persist:0 is dust-at too, keeping none by
+itself. xargs: `xargs -P64 ssh`. pdsh, clush,
 pssh: -f (or -p) 64. ansible: `-m raw -f 64`. A tool that is not installed is left out."""
 RATE_NOTE = """\
 {size} MB of lines from each of {count} nodes, labelled, into one file (pssh: a file for each, no
@@ -91,6 +94,7 @@ def _tools() -> dict[str, Call]:
     xargs = ["sh", "-c", 'xargs -P64 -I{} ssh -F "$1" {} "$2" <"$3"', "sh"]
     found: dict[str, Call] = {
         DUST_AT: lambda t, line: [*dust_at, "-F", str(t.config), "-f", "64", "*", line],
+        KEEPING_NONE: lambda t, line: [*dust_at, "-F", str(t.config), "-f", "64", "*", line],
         "xargs": lambda t, line: [*xargs, str(t.config), line, str(t.hosts)],
     }
     if shutil.which("pdsh"):
@@ -123,6 +127,9 @@ def _target(fleet: Fleet, count: int, name: str, warm: bool) -> Target:
     hosts = folder / "hosts"
     hosts.write_text("".join(f"{node}\n" for node in fleet.names(count)))
     env = environment(fleet.directory / "home")
+    if name == KEEPING_NONE:
+        env["DUST_HOME"] = str(folder)
+        (folder / "config.yaml").write_text("persist: 0\n")
     env["PDSH_SSH_ARGS"] = f"-2 -a -x -F{config} %h"
     # by default it has ways of its own to keep connections
     env["ANSIBLE_SSH_ARGS"] = "-o ForwardAgent=no"
