@@ -227,7 +227,8 @@ class Prompt:
             while self._pending:
                 await run_in_terminal(self._write)
                 if self._session.app.is_running:
-                    self._resume()
+                    if not self._pending:  # or what waits would grow with every turn
+                        self._resume()
                     await asyncio.sleep(0 if self._pending else PACE)
         finally:
             self._writing = None

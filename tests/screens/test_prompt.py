@@ -7,6 +7,7 @@ import os
 import signal
 import stat
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -287,6 +288,15 @@ def test_ctrl_c_ends_what_prints_without_end(dust: Start) -> None:
     screen.skim(interrupted)
     screen.line("@ echo still here")
     screen.wait_for("] still here", 3)
+
+
+def test_a_slow_terminal_costs_no_memory(dust: Start) -> None:
+    screen = flooding(dust)
+    for _ in range(300):  # a terminal that takes 1.6 MB/s
+        os.read(screen.child.child_fd, 1 << 14)
+        time.sleep(0.01)
+    status = Path(f"/proc/{screen.pid}/status").read_text()
+    assert int(status.partition("VmRSS:")[2].split()[0]) < 150_000  # kB
 
 
 def test_a_line_is_typed_below_output_without_end(dust: Start) -> None:
