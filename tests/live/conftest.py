@@ -6,11 +6,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from localshell import PROGRAMS, program
 
+from dust.backends.local import LocalBackend
 from live.driver import Driver, driving, nodes
+from live.ownssh import Place
 
 TOOLS = ("ssh", "sshd", "ssh-keygen", "python3", *PROGRAMS.values())
 
@@ -47,3 +50,10 @@ def shells(login_shells: Driver) -> Driver:
     login_shells.run("cd")
     login_shells.events.printed.clear()
     return login_shells
+
+
+@pytest.fixture
+def place(backend: LocalBackend, tmp_path: Path) -> Iterator[Place]:
+    """An ssh_config of the user's own, on the nodes of the file that asks."""
+    with TemporaryDirectory(prefix="d") as home:
+        yield Place(tmp_path, Path(home), backend.nodes())

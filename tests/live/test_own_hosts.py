@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -19,12 +18,6 @@ from live.ownssh import WAYS, Place, begun, new_key
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBackend]:
     with begun(tmp_path_factory.mktemp("own") / "local", "n1", "n2") as backend:
         yield backend
-
-
-@pytest.fixture
-def place(backend: LocalBackend, tmp_path: Path) -> Iterator[Place]:
-    with TemporaryDirectory(prefix="d") as home:
-        yield Place(tmp_path, Path(home), backend.nodes())
 
 
 ways = pytest.mark.parametrize("way", WAYS)

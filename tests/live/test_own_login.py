@@ -40,12 +40,6 @@ def backend(tmp_path_factory: pytest.TempPathFactory, authority: Path) -> Iterat
         yield backend
 
 
-@pytest.fixture
-def place(backend: LocalBackend, tmp_path: Path) -> Iterator[Place]:
-    with TemporaryDirectory(prefix="d") as home:
-        yield Place(tmp_path, Path(home), backend.nodes())
-
-
 ways = pytest.mark.parametrize("way", WAYS)
 
 
