@@ -67,7 +67,7 @@ class Course:
         if link.opened:
             state = TIMEOUT if kind == "timed out" else FAILED
             link.lost = kind != "ended"
-        runs, link.runs = link.runs, []
+        runs, link.runs, link.taken = link.runs, [], 0
         queued, link.queue = [run for run, _ in link.queue], deque()
         self._set_state(link, DOWN)
         if not link.silent:
@@ -90,15 +90,20 @@ class Course:
 
     def _take(self, link: Link, message: messages.Message) -> None:
         if isinstance(message, messages.Output):
-            for run in link.runs[-1:]:
+            if run := link.run:
                 run.results[link.node.id].transcript.append(message.data)
             link.last_line = message.data[-200:]
             self._events.output(link, message.data)
+        elif isinstance(message, messages.Taken):
+            link.taken += 1
         elif isinstance(message, messages.Ended):
             self._ended(link, message)
         elif isinstance(message, messages.State):
-            self._set_state(link, message.name)
-            self._next(link)
+            if message.name == READY:
+                self._rest(link)
+                self._next(link)
+            else:
+                self._set_state(link, message.name)
         elif isinstance(message, messages.Opened):
             link.directory = message.directory or link.directory
             link.opened = True
@@ -122,12 +127,23 @@ class Course:
 
     def _ended(self, link: Link, message: messages.Ended) -> None:
         link.directory = message.directory or link.directory
-        runs, link.runs = link.runs, []
-        self._set_state(link, READY)
+        runs = self._typed(link, message.lines)
+        self._rest(link)
         status = None if message.status < 0 else message.status
         for run in runs:
             self._end(link, run, status, message.seconds)
         self._next(link)
+
+    def _typed(self, link: Link, lines: int) -> list[Run]:
+        """Take the first `lines` runs from those whose lines were typed."""
+        lines = min(lines, link.taken)
+        runs, link.runs = link.runs[:lines], link.runs[lines:]
+        link.taken -= lines
+        return runs
+
+    def _rest(self, link: Link) -> None:
+        """The session is at its prompt, unless there is more for it to do."""
+        self._set_state(link, BUSY if link.runs else READY)
 
     def _end(self, link: Link, run: Run, status: int | None, seconds: float | None) -> None:
         result = run.results[link.node.id]
@@ -141,10 +157,10 @@ class Course:
             self.deliver(link, *link.queue.popleft())
 
     def _refused(self, link: Link, why: str) -> None:
-        run = link.runs.pop()
-        self.fail(link, run, FAILED, NOT_SENT + why)
+        if link.taken < len(link.runs):
+            self.fail(link, link.runs.pop(link.taken), FAILED, NOT_SENT + why)
         if not link.runs:
-            self._set_state(link, READY)
+            self._rest(link)
             self._next(link)
 
     def _lost(self, link: Link, lost: messages.Lost) -> None:
@@ -161,8 +177,7 @@ class Course:
 
     def _lose(self, link: Link, lost: messages.Lost) -> None:
         if lost.kind == "ended" and lost.status >= 0:
-            runs, link.runs = link.runs, []
-            for run in runs:  # `exit 3` ends a run like any other command
+            for run in self._typed(link, link.taken):  # `exit 3` ends a run like any command
                 self._end(link, run, lost.status, None)
         self.down(link, lost.kind, lost.text)
 

@@ -42,7 +42,7 @@ class Display:
         """Show what a session printed, unless its run is shown later."""
         if self.log:
             self.log.output(link.node, data)
-        if link.runs and (link.runs[-1].quiet or self.form != "stream"):
+        if link.run and (link.run.quiet or self.form != "stream"):
             return
         self.shown = time.monotonic()
         self._printer.output(link.node, data)

@@ -60,12 +60,14 @@ class Prompt(NamedTuple):
     """The shell is at its prompt. `status` is None where the shell cannot tell it.
 
     `final` says that everything submitted has been read; if not, the shell may go on by itself
-    with lines typed ahead, unless a program has read those: `Framing.settle` decides.
+    with lines typed ahead, unless a program has read those: `Framing.settle` decides. `ended` is
+    how many submissions end with this prompt.
     """
 
     status: int | None
     directory: bytes
     final: bool
+    ended: int = 0
 
 
 class Continuation(NamedTuple):
@@ -75,6 +77,14 @@ class Continuation(NamedTuple):
 
 
 Event = Text | Greeting | Prompt | Continuation
+
+
+class _Owed:
+    """What was submitted and has not ended: the lines for which no prompt of either kind came."""
+
+    def __init__(self, lines: int, submissions: int = 1) -> None:
+        self.lines = lines
+        self.submissions = submissions
 
 
 class Framing:
@@ -95,8 +105,8 @@ class Framing:
         #: What the shell says before a prompt that nothing brought about but itself (b"": nothing).
         self.noise = b""
         self._noisy = False
-        self._owed = 0  # lines sent for which no prompt of either kind has come
-        self._pieces = 0  # prompts that are to come within the first of them
+        self._owed: list[_Owed] = []  # what was submitted and has not ended
+        self._pieces = 0  # prompts that are to come within the first line of it
         self._literal = False
         self._held = b""
         self._nonce = nonce.encode()
@@ -105,17 +115,17 @@ class Framing:
         """The bytes to type for `text`: a command if ready, input of the program if busy."""
         lines = [1 + (len(line) // self.piece if self.piece else 0) for line in text.split(b"\n")]
         if self.state == READY:
-            self._owed = 0
             self._pieces = lines[0] - 1
             self.state = BUSY
         self.unsettled = None
-        self._owed += sum(lines)
+        self._owed.append(_Owed(sum(lines)))
         return text + b"\n"
 
     def typed(self) -> None:
         """A key was pressed that throws typed lines away and ends in a prompt (Ctrl-C)."""
         self.unsettled = None
-        self._owed = min(self._owed, 1)
+        if self._owed:
+            self._owed = [_Owed(1, sum(owed.submissions for owed in self._owed))]
         self._pieces = 0
 
     def feed(self, data: bytes) -> Iterator[Event]:
@@ -148,11 +158,11 @@ class Framing:
     def settle(self) -> Prompt | None:
         """It stayed quiet after a prompt that was not final: a program had read the lines."""
         prompt, self.unsettled = self.unsettled, None
-        if prompt is None:
-            return None
-        self._owed = 0
-        self.state = READY
-        return prompt._replace(final=True)
+        return prompt and self._end(prompt)
+
+    def give_up(self) -> Prompt | None:
+        """It stayed quiet in a shell whose prompt is no mark: that counts as the end."""
+        return self._end(Prompt(None, b"", True)) if self.state == BUSY else None
 
     def _text(self, data: bytes) -> Text | None:
         if self.noise and self.noise in data:
@@ -176,24 +186,44 @@ class Framing:
         if self._noisy:
             self._noisy = False
             return None
-        self._owed -= 1
+        self._take_line()
         if self._pieces:
             self._pieces -= 1
             return None
         if kind == b"C":
-            return Continuation(self._owed <= 0)
+            return Continuation(not self._owes)
         return self._prompted(int(status) if status.isdigit() else None, directory)
+
+    def _take_line(self) -> None:
+        for owed in self._owed:
+            if owed.lines:
+                owed.lines -= 1
+                return
+
+    @property
+    def _owes(self) -> bool:
+        """Whether more prompts may come for what was sent."""
+        return bool(self._owed) and self._owed[-1].lines > 0
 
     def _prompted(self, status: int | None, directory: bytes | None) -> Prompt:
         if directory and not self._literal:
             self.directory = directory.replace(b"\r\n", b"\n")  # the terminal's doing
-        final = self.state != BUSY or self._owed <= 0
-        prompt = Prompt(status, self.directory, final)
-        self.unsettled = None if final else prompt
-        if final:
-            self._owed = 0
-            self.state = READY
-        return prompt
+        prompt = Prompt(status, self.directory, False)
+        if self.state != BUSY or not self._owes:
+            return self._end(prompt)
+        self.unsettled = prompt
+        ended = 0
+        while not self._owed[0].lines:
+            ended += self._owed.pop(0).submissions
+        return prompt._replace(ended=ended)
+
+    def _end(self, prompt: Prompt) -> Prompt:
+        """Nothing is on its way any more."""
+        ended = sum(owed.submissions for owed in self._owed)
+        self._owed = []
+        self.unsettled = None
+        self.state = READY
+        return prompt._replace(final=True, ended=ended)
 
 
 def _unfinished(data: bytes) -> int:

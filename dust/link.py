@@ -50,7 +50,9 @@ class Link:
     reason: str = ""
     directory: bytes = b""
     last_line: bytes = b""
+    #: The lines that were sent and have no end yet; the session has `taken` the first of them.
     runs: list[Run] = field(default_factory=list)
+    taken: int = 0
     queue: deque[tuple[Run, bytes]] = field(default_factory=deque)
     attached: bool = False
     pipe: socket.socket | None = None
@@ -66,3 +68,8 @@ class Link:
     host: Link | None = None
     jump: Jump | None = None
     behind: list[Link] = field(default_factory=list)
+
+    @property
+    def run(self) -> Run | None:
+        """Whose output it is that the session prints, if a run's."""
+        return self.runs[self.taken - 1] if self.taken else None

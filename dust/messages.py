@@ -100,8 +100,12 @@ class Opened(NamedTuple):
     directory: bytes
 
 
+class Taken(NamedTuple):
+    """The next line has been typed; what is said from now on came after it."""
+
+
 class Refused(NamedTuple):
-    """A line was not sent, and why."""
+    """The next line was not typed, and why."""
 
     text: str
 
@@ -113,8 +117,12 @@ class Output(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """The shell is at its prompt again: status (-1: cannot be told), seconds, directory."""
+    """The first `lines` of those typed are done: status (-1: cannot be told), seconds, directory.
 
+    With the last of them the shell is at its prompt again.
+    """
+
+    lines: int
     status: int
     seconds: float
     directory: bytes
@@ -187,19 +195,19 @@ class Lost(NamedTuple):
 Message = (
     Open | Line | Keys | Answer | Attach | Resize | Close | Copy
     | Opened | Refused | Output | Ended | State | Question | Note | Detached | Lost
-    | Moved | CopyEnded | Unanswered | Notice
+    | Moved | CopyEnded | Unanswered | Notice | Taken
 )  # fmt: skip
 
 _TYPES: tuple[type[Message], ...] = (
     Open, Line, Keys, Answer, Attach, Resize, Close, Copy,
     Opened, Refused, Output, Ended, State, Question, Note, Detached, Lost,
-    Moved, CopyEnded, Unanswered, Notice,
+    Moved, CopyEnded, Unanswered, Notice, Taken,
 )  # fmt: skip
 _KINDS = {cls: kind for kind, cls in enumerate(_TYPES)}
 _RAW = (Output, Line, Keys, Answer, Opened)
-_ENDED = _KINDS[Ended]
+_ENDED, _TAKEN = _KINDS[Ended], _KINDS[Taken]
 _HEAD = struct.Struct("!IB")
-_END = struct.Struct("!id")
+_END = struct.Struct("!Iid")
 #: Longest body taken, in bytes: more is a broken pipe's doing.
 LONGEST = 1 << 24
 
@@ -207,9 +215,11 @@ LONGEST = 1 << 24
 def encode(message: Message) -> bytes:
     """The frame of a message."""
     if isinstance(message, Ended):
-        body = _END.pack(message.status, message.seconds) + message.directory
+        body = _END.pack(message.lines, message.status, message.seconds) + message.directory
     elif isinstance(message, _RAW):
         body = message[0]
+    elif isinstance(message, Taken):
+        body = b""
     else:
         body = json.dumps(message).encode()
     return _HEAD.pack(len(body), _KINDS[type(message)]) + body
@@ -246,8 +256,10 @@ def _decode(kind: int, body: bytes) -> Message:
         return cls(body)
     try:
         if kind == _ENDED:
-            status, seconds = _END.unpack_from(body)
-            return Ended(status, seconds, body[_END.size :])
+            lines, status, seconds = _END.unpack_from(body)
+            return Ended(lines, status, seconds, body[_END.size :])
+        if kind == _TAKEN:
+            return Taken()
         return cls(*json.loads(body))
     except (struct.error, TypeError, RecursionError) as error:
         raise ValueError(f"no body of {cls.__name__}: {error}") from error

@@ -40,6 +40,7 @@ class Session:
         self._goodbye = b""  # what may be ssh's own last words
         self._waiting = self._unfinished = False
         self._begun = 0.0
+        self._taken = 0  # lines that the coordinator does not know to be typed
         # Modes: what is typed at the next prompt to switch; whether a switch is under way, whose
         # echo nobody wants to see; what was submitted meanwhile.
         self._switch = b""
@@ -60,7 +61,7 @@ class Session:
             self._held.append(text)
             return
         if why := self._unsendable(text):
-            self._emit(messages.Refused(why))
+            self._say(messages.Refused(why))
             return
         if self._framing.state == READY:
             self._begun = time.monotonic()
@@ -68,6 +69,7 @@ class Session:
         self._unfinished = False
         self._set_waiting(False)
         self._settle_at = None if self._login.marked else time.monotonic() + UNMARKED
+        self._taken += 1
         self.terminal.write(self._framing.submit(text))
 
     def _unsendable(self, text: bytes) -> str:
@@ -100,6 +102,13 @@ class Session:
         self._login.answered(text)
 
     # --- what the session says
+
+    def _say(self, message: messages.Message) -> None:
+        """Say it, and before it which lines were typed since: that alone is worth no wake-up."""
+        for _ in range(self._taken):
+            self._emit(messages.Taken())
+        self._taken = 0
+        self._emit(message)
 
     def read(self) -> None:
         """Take in what the terminal has printed."""
@@ -139,7 +148,7 @@ class Session:
         if self._echo:
             self._echo.feed(data)
         if shown := self._screen.feed(data):
-            self._emit(messages.Output(shown))
+            self._say(messages.Output(shown))
 
     def _say_goodbye(self) -> None:
         """It was a program's after all."""
@@ -156,7 +165,7 @@ class Session:
         if isinstance(event, Continuation):
             if event.final and not self._switching:
                 self._unfinished = True
-                self._emit(messages.State("unfinished"))
+                self._say(messages.State("unfinished"))
         elif not self._login.over:
             self._login.prompted(event)
         elif self._switching:
@@ -164,26 +173,34 @@ class Session:
         elif event.final:
             self._end(event)
         else:
+            if event.ended:
+                self._say_ended(event)
             self._settle_at = time.monotonic() + SETTLE
 
     def _end(self, prompt: Prompt) -> None:
         self._settle_at = None
         self._waiting = self._unfinished = self._hidden = self._typed = False
         self._modes.clear()
-        if rest := self._screen.flush():
-            self._emit(messages.Output(rest))
-        status = -1 if prompt.status is None else prompt.status
-        self._emit(messages.Ended(status, time.monotonic() - self._begun, prompt.directory))
+        self._say_ended(prompt)
         if self._echo and self._echo.heard and not self._switch:
             self._switch = shells.ANEW  # `reset` or the like: its terminal echoes again
         self._echo = None
         if self._switch:
             self._change_mode()
 
+    def _say_ended(self, prompt: Prompt) -> None:
+        """What was submitted first is done, and perhaps all."""
+        if rest := self._screen.flush():
+            self._say(messages.Output(rest))
+        status = -1 if prompt.status is None else prompt.status
+        now = time.monotonic()
+        self._say(messages.Ended(prompt.ended, status, now - self._begun, prompt.directory))
+        self._begun = now
+
     def _set_waiting(self, waiting: bool) -> None:
         if waiting != self._waiting:
             self._waiting = waiting
-            self._emit(messages.State("waiting" if waiting else "busy"))
+            self._say(messages.State("waiting" if waiting else "busy"))
 
     # --- time
 
@@ -217,16 +234,15 @@ class Session:
         if self._screen.overwriting and not asks:
             return
         if shown := self._screen.flush():
-            self._emit(messages.Output(shown))
+            self._say(messages.Output(shown))
         if asks and self._framing.state == BUSY:
             self._set_waiting(True)
 
     def _settle(self) -> None:
         if prompt := self._framing.settle():
             self._end(prompt)
-        elif not self._login.marked and self._framing.state == BUSY:
-            self._framing.state = READY
-            self._end(Prompt(None, b"", True))
+        elif not self._login.marked and (prompt := self._framing.give_up()):
+            self._end(prompt)
 
     # --- modes
 
@@ -275,9 +291,9 @@ class Session:
         """Lines again: at once if the shell is at its prompt, else when its program is done."""
         self._hidden = self._modes.full_screen and self._framing.state == BUSY
         self._ask_mode(shells.TO_LINES)
-        self._emit(messages.Detached())
+        self._say(messages.Detached())
         if self._framing.state == BUSY and not self._switching:
-            self._emit(messages.State("busy"))
+            self._say(messages.State("busy"))
 
     def _ask_mode(self, switch: bytes) -> None:
         if not self._login.marked:
@@ -304,7 +320,7 @@ class Session:
         self._modes.clear()
         held, self._held = self._held, []
         if not held:
-            self._emit(messages.State("ready"))
+            self._say(messages.State("ready"))
         for text in held:
             self.submit(text)
 
@@ -317,7 +333,7 @@ class Session:
 
     def _end_of_terminal(self) -> None:
         if rest := self._screen.flush():
-            self._emit(messages.Output(rest))
+            self._say(messages.Output(rest))
         status = self.terminal.reap()
         begun = self._framing.state != STARTING
         if not begun:
@@ -333,4 +349,4 @@ class Session:
 
     def _lose(self, kind: str, text: str, status: int) -> None:
         self.over = True
-        self._emit(messages.Lost(kind, text, status))
+        self._say(messages.Lost(kind, text, status))

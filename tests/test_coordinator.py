@@ -30,6 +30,7 @@ from dust.messages import (
     Question,
     Refused,
     State,
+    Taken,
     encode,
 )
 from dust.node import Node
@@ -61,6 +62,10 @@ class Worker:
 
     def say(self, *said: Message) -> None:
         self._pipe.sendall(b"".join(map(encode, said)))
+
+    def take(self, *said: Message) -> None:
+        """Type the next line, and say this of it."""
+        self.say(Taken(), *said)
 
     def say_bytes(self, data: bytes) -> None:
         self._pipe.sendall(data)
@@ -112,7 +117,7 @@ class World:
 
 
 A, B, C = (Node(name, f"i-{name}", "test") for name in "abc")
-STALE = Ended(0, 0.1, b"/")
+STALE = Ended(1, 0, 0.1, b"/")
 
 
 def argv(node: Node, command: str) -> list[str]:
@@ -197,7 +202,7 @@ def test_a_line_is_a_run_on_each_node(world: World, coordinator: Coordinator) ->
     one, two = ready(world, coordinator, A, B)
     run = coordinator.run([A, B], "hostname")
     assert one.listen() == two.listen() == [Line(b"hostname")]
-    one.say(Output(b"a\n"), Ended(0, 0.25, b"/tmp"))
+    one.take(Output(b"a\n"), Ended(1, 0, 0.25, b"/tmp"))
     coordinator.pump()
     assert world.tell() == [
         ("busy", "a"),
@@ -207,7 +212,7 @@ def test_a_line_is_a_run_on_each_node(world: World, coordinator: Coordinator) ->
         ("ended", "a", "hostname", "ok", 0),
     ]
     assert not run.done
-    two.say(Ended(-1, 0.5, b""))
+    two.take(Ended(1, -1, 0.5, b""))
     coordinator.pump()
     assert run.done
     assert run.results[A.id].seconds == 0.25
@@ -222,11 +227,11 @@ def test_a_line_to_a_busy_session_is_input_and_ends_with_it(
 ) -> None:
     (worker,) = ready(world, coordinator, A)
     asking = coordinator.run([A], "apt install x")
-    worker.say(Output(b"Continue? "), State("waiting"))
+    worker.take(Output(b"Continue? "), State("waiting"))
     coordinator.pump()
     answer = coordinator.run([A], "Y")
     assert worker.listen() == [Line(b"apt install x"), Line(b"Y")]
-    worker.say(Output(b"done\n"), Ended(7, 1.0, b"/"))
+    worker.take(Output(b"done\n"), Ended(2, 7, 1.0, b"/"))
     coordinator.pump()
     assert asking.done and answer.done
     assert (asking.status, answer.status) == (7, 7)
@@ -243,7 +248,7 @@ def test_lines_to_a_session_that_connects_run_one_after_the_other(
     worker.say(Opened(b"/"))
     coordinator.pump()
     assert worker.listen() == [Line(b"one")]
-    worker.say(STALE)
+    worker.take(STALE)
     coordinator.pump()
     assert worker.listen() == [Line(b"two")]
     assert [run.done for run in runs] == [True, False]
@@ -267,7 +272,7 @@ def test_a_refused_line_fails_alone(world: World, coordinator: Coordinator) -> N
     one, two = ready(world, coordinator, A, B)
     run = coordinator.run([A, B], "x" * 5000)
     one.say(Refused("too long"))
-    two.say(STALE)
+    two.take(STALE)
     coordinator.pump()
     coordinator.pump()
     assert run.done
@@ -282,10 +287,42 @@ def test_a_refused_answer_leaves_the_program_running(
     (worker,) = ready(world, coordinator, A)
     first = coordinator.run([A], "cat")
     second = coordinator.run([A], "x" * 5000)
-    worker.say(Refused("too long"))
+    worker.take(Refused("too long"))
     coordinator.pump()
     assert (first.done, second.done) == (False, True)
     assert coordinator.links[A.id].state == "busy"
+
+
+def test_an_end_is_that_of_the_lines_that_were_typed_before_it(
+    world: World, coordinator: Coordinator
+) -> None:
+    """The user interrupts; its end is on its way to us when the next line is on its way there."""
+    (worker,) = ready(world, coordinator, A)
+    first = coordinator.run([A], "yes")
+    worker.take(Output(b"y\n"))
+    coordinator.pump()
+    second = coordinator.run([A], "pwd")
+    worker.say(Output(b"y\n"), Ended(1, 130, 2.0, b"/"))
+    coordinator.pump()
+    assert (first.done, first.status, second.done) == (True, 130, False)
+    assert coordinator.links[A.id].state == "busy"
+    worker.take(Output(b"/root\n"), STALE)
+    coordinator.pump()
+    assert (second.done, second.status) == (True, 0)
+    assert coordinator.links[A.id].state == "ready"
+    assert [run.results[A.id].output for run in (first, second)] == ["y\ny\n", "/root\n"]
+
+
+def test_a_refusal_is_that_of_the_line_it_answers(world: World, coordinator: Coordinator) -> None:
+    (worker,) = ready(world, coordinator, A)
+    runs = [coordinator.run([A], line) for line in ("cat", "x" * 5000, "y")]
+    worker.take(Refused("too long"))
+    coordinator.pump()
+    assert [run.done for run in runs] == [False, True, False]
+    worker.take(Output(b"y\n"), Ended(2, 0, 1.0, b"/"))
+    coordinator.pump()
+    assert [run.status for run in runs] == [0, 1, 0]
+    assert runs[2].results[A.id].output == "y\n"
 
 
 @pytest.mark.parametrize(
@@ -301,7 +338,7 @@ def test_a_session_that_does_not_open(
 ) -> None:
     run = coordinator.run([A, B], "hostname")
     world.workers[0].say(lost)
-    world.workers[1].say(Opened(b"/"), Output(b"b\n"), STALE)
+    world.workers[1].say(Opened(b"/"), Taken(), Output(b"b\n"), STALE)
     coordinator.pump()
     coordinator.pump()
     assert coordinator.links[A.id].reason == reason
@@ -353,7 +390,7 @@ def test_a_session_whose_network_goes_silent_times_out(
 def test_exit_ends_its_run_like_any_command(world: World, coordinator: Coordinator) -> None:
     (worker,) = ready(world, coordinator, A)
     run = coordinator.run([A], "exit 3")
-    worker.say(Lost("ended", "logged out (exit 3)", 3))
+    worker.take(Lost("ended", "logged out (exit 3)", 3))
     coordinator.pump()
     assert run.results[A.id].status == 3
     assert run.results[A.id].error == ""
@@ -397,7 +434,7 @@ def test_a_worker_that_fails_disturbs_no_other(
         one.die()
     else:
         one.say_bytes(b"Traceback (most recent call last)")
-    two.say(Output(b"b\n"), STALE)
+    two.take(Output(b"b\n"), STALE)
     coordinator.pump()
     coordinator.pump()
     assert coordinator.links[A.id].state == "down"
@@ -438,7 +475,7 @@ def test_a_zygote_that_is_gone_is_started_again(
 
 def test_reconnect_begins_where_it_was(world: World, coordinator: Coordinator) -> None:
     one, two = ready(world, coordinator, A, B)
-    one.say(Ended(0, 0.1, b"/a \xff\n"), Lost("dropped", "lost", 255))
+    one.say(Ended(1, 0, 0.1, b"/a \xff\n"), Lost("dropped", "lost", 255))
     coordinator.pump()
     assert coordinator.reconnect([A, B, C]) == [A]
     (opening,) = world.workers[-1].listen()
@@ -452,8 +489,8 @@ def test_after_a_logout_or_close_a_session_begins_anew(
     world: World, coordinator: Coordinator
 ) -> None:
     one, two = ready(world, coordinator, A, B)
-    one.say(Ended(0, 0.1, b"/tmp"), Lost("ended", "logged out (exit 0)", 0))
-    two.say(Ended(0, 0.1, b"/tmp"))
+    one.say(Ended(1, 0, 0.1, b"/tmp"), Lost("ended", "logged out (exit 0)", 0))
+    two.say(Ended(1, 0, 0.1, b"/tmp"))
     coordinator.pump()
     coordinator.pump()
     coordinator.close([B])

@@ -204,7 +204,7 @@ def test_after_any_history_a_prompt_and_quiet_make_it_ready(history: list[str]) 
     assert last.final == (framing.settle() is None)
     assert framing.state == READY
     framing.submit(b"line")
-    assert list(framing.feed(mark(status="6"))) == [Prompt(6, b"/", True)]
+    assert list(framing.feed(mark(status="6"))) == [Prompt(6, b"/", True, 1)]
 
 
 # --- rules
@@ -231,10 +231,10 @@ def test_a_line_is_a_command_when_ready_and_input_when_busy() -> None:
     # Two lines were typed and one prompt came: the second may still be at the shell's.
     assert list(framing.feed(b"done\r\n" + mark(status="7"))) == [
         Text(b"done\r\n"),
-        Prompt(7, b"/", False),
+        Prompt(7, b"/", False, 1),
     ]
     assert framing.state == BUSY
-    assert framing.settle() == Prompt(7, b"/", True)
+    assert framing.settle() == Prompt(7, b"/", True, 1)
     assert framing.state == READY
     assert framing.settle() is None
 
@@ -243,7 +243,7 @@ def test_a_line_typed_ahead_is_run_by_the_shell() -> None:
     framing = ready()
     framing.submit(b"sleep 1")
     framing.submit(b"hostname")
-    assert list(framing.feed(mark())) == [Prompt(0, b"/", False)]
+    assert list(framing.feed(mark())) == [Prompt(0, b"/", False, 1)]
     assert framing.unsettled
     # An empty line is what a terminal may print by itself, and a line editor asks where its
     # cursor is; only text means that it went on.
@@ -252,7 +252,7 @@ def test_a_line_typed_ahead_is_run_by_the_shell() -> None:
     assert list(framing.feed(b"node1\r\n")) == [Text(b"node1\r\n")]
     assert framing.unsettled is None
     assert framing.settle() is None
-    assert list(framing.feed(mark(status="3"))) == [Prompt(3, b"/", True)]
+    assert list(framing.feed(mark(status="3"))) == [Prompt(3, b"/", True, 1)]
     assert framing.state == READY
 
 
@@ -260,14 +260,14 @@ def test_lines_sent_as_one_end_with_the_last_prompt() -> None:
     framing = ready()
     assert framing.submit(b"true\nfalse\n(exit 9)") == b"true\nfalse\n(exit 9)\n"
     events = list(framing.feed(mark() + mark(status="1") + mark(status="9")))
-    assert events == [Prompt(0, b"/", False), Prompt(1, b"/", False), Prompt(9, b"/", True)]
+    assert events == [Prompt(0, b"/", False), Prompt(1, b"/", False), Prompt(9, b"/", True, 1)]
 
 
 def test_a_continuation_counts_as_a_prompt_for_its_line() -> None:
     framing = ready()
     framing.submit(b"cat <<EOF\none\nEOF")
     assert list(framing.feed(mark("C") + mark("C"))) == [Continuation(False), Continuation(False)]
-    assert list(framing.feed(b"one\r\n" + mark())) == [Text(b"one\r\n"), Prompt(0, b"/", True)]
+    assert list(framing.feed(b"one\r\n" + mark())) == [Text(b"one\r\n"), Prompt(0, b"/", True, 1)]
 
 
 def test_an_open_quote_waits_for_the_rest() -> None:
@@ -276,7 +276,7 @@ def test_an_open_quote_waits_for_the_rest() -> None:
     assert list(framing.feed(mark("C"))) == [Continuation(True)]
     assert framing.state == BUSY
     framing.submit(b"b'")
-    assert list(framing.feed(b"a\r\nb\r\n" + mark()))[-1] == Prompt(0, b"/", True)
+    assert list(framing.feed(b"a\r\nb\r\n" + mark()))[-1] == Prompt(0, b"/", True, 2)
 
 
 def test_an_interrupt_throws_away_what_was_typed_ahead() -> None:
@@ -286,8 +286,31 @@ def test_an_interrupt_throws_away_what_was_typed_ahead() -> None:
     framing.typed()
     assert list(framing.feed(b"^C" + mark(status="130"))) == [
         Text(b"^C"),
-        Prompt(130, b"/", True),
+        Prompt(130, b"/", True, 2),
     ]
+
+
+def test_lines_typed_ahead_end_each_with_the_prompt_that_follows() -> None:
+    framing = ready()
+    for line in (b"sleep 1", b"false\ntrue", b"(exit 9)"):
+        framing.submit(line)
+    ends = [event for event in framing.feed(mark() + mark(status="1") + mark())]
+    assert [(end.ended, end.status) for end in ends if isinstance(end, Prompt)] == [
+        (1, 0),
+        (0, 1),  # of two lines that were sent as one
+        (1, 0),
+    ]
+    assert list(framing.feed(mark(status="9"))) == [Prompt(9, b"/", True, 1)]
+
+
+def test_what_was_thrown_away_ends_with_the_interrupt_and_the_next_line_does_not() -> None:
+    framing = ready()
+    framing.submit(b"yes")
+    framing.submit(b"thrown away")
+    framing.typed()
+    framing.submit(b"pwd")  # before the prompt after the interrupt has come
+    assert list(framing.feed(mark(status="130"))) == [Prompt(130, b"/", False, 2)]
+    assert list(framing.feed(b"/\r\n" + mark())) == [Text(b"/\r\n"), Prompt(0, b"/", True, 1)]
 
 
 def test_a_prompt_that_nobody_asked_for_changes_nothing() -> None:
@@ -295,7 +318,7 @@ def test_a_prompt_that_nobody_asked_for_changes_nothing() -> None:
     framing.typed()
     assert list(framing.feed(mark(status="130"))) == [Prompt(130, b"/", True)]
     framing.submit(b"true")
-    assert list(framing.feed(mark()))[-1] == Prompt(0, b"/", True)
+    assert list(framing.feed(mark()))[-1] == Prompt(0, b"/", True, 1)
 
 
 def test_the_marks_of_another_session_are_text() -> None:
@@ -335,7 +358,7 @@ def test_a_shell_that_does_not_expand_its_prompt_has_no_status() -> None:
     raw = mark(status="$?", directory="$PWD")
     assert list(framing.feed(raw)) == [Prompt(None, b"", True)]
     framing.submit(b"false")
-    assert list(framing.feed(raw)) == [Prompt(None, b"", True)]
+    assert list(framing.feed(raw)) == [Prompt(None, b"", True, 1)]
     framing.submit(b"cat <<E")
     assert list(framing.feed(mark("C", "$?"))) == [Continuation(True)]
 
@@ -346,7 +369,7 @@ def test_the_text_of_the_prompt_is_no_prompt() -> None:
     framing.submit(b"set")
     said = b"PS1='" + mark(status="$?", directory="$PWD") + b"'\nPS2='" + mark("C", "$?") + b"'\n"
     assert merged(framing.feed(said)) == [Text(said)]
-    assert list(framing.feed(mark())) == [Prompt(0, b"/", True)]
+    assert list(framing.feed(mark())) == [Prompt(0, b"/", True, 1)]
 
 
 def test_a_korn_shell_says_that_a_line_is_unfinished_without_a_status() -> None:
@@ -366,7 +389,7 @@ def test_a_command_that_begins_silently_is_no_reading_program() -> None:
     assert framing.unsettled is None
     assert framing.settle() is None
     assert framing.state == BUSY
-    assert list(framing.feed(mark(status="1"))) == [Prompt(1, b"/", True)]
+    assert list(framing.feed(mark(status="1"))) == [Prompt(1, b"/", True, 1)]
 
 
 @pytest.mark.parametrize(
@@ -378,7 +401,7 @@ def test_a_shell_that_reads_in_pieces_prompts_within_the_line(size: int, prompts
     framing.submit(b"x" * size)
     assert list(framing.feed(mark() * prompts)) == []
     assert framing.state == BUSY
-    assert list(framing.feed(mark(status="7"))) == [Prompt(7, b"/", True)]
+    assert list(framing.feed(mark(status="7"))) == [Prompt(7, b"/", True, 1)]
 
 
 NOISE = b'\r\nUse "exit" to leave shell.\r\n'
@@ -393,7 +416,7 @@ def test_a_prompt_that_the_shell_brings_about_itself_ends_nothing() -> None:
     assert list(framing.feed(NOISE)) == []
     assert list(framing.feed(mark())) == []
     assert framing.state == BUSY
-    assert list(framing.feed(mark(status="4"))) == [Prompt(4, b"/", True)]
+    assert list(framing.feed(mark(status="4"))) == [Prompt(4, b"/", True, 1)]
 
 
 def test_what_the_shell_says_of_a_job_before_such_a_prompt_is_output() -> None:
@@ -402,13 +425,13 @@ def test_what_the_shell_says_of_a_job_before_such_a_prompt_is_output() -> None:
     framing.submit(b"(exit 4)")
     said = b"late\r\n" + NOISE + b"[1]+  Done  sleep\r\n" + mark()
     assert list(framing.feed(said)) == [Text(b"late\r\n[1]+  Done  sleep\r\n")]
-    assert list(framing.feed(mark(status="4"))) == [Prompt(4, b"/", True)]
+    assert list(framing.feed(mark(status="4"))) == [Prompt(4, b"/", True, 1)]
 
 
 def test_in_other_shells_the_same_words_are_output() -> None:
     framing = ready()
     framing.submit(b"cat file")
-    assert merged(framing.feed(NOISE + mark())) == [Text(NOISE), Prompt(0, b"/", True)]
+    assert merged(framing.feed(NOISE + mark())) == [Text(NOISE), Prompt(0, b"/", True, 1)]
 
 
 def test_pieces_of_a_long_line_that_a_program_reads_are_not_waited_for_long() -> None:
@@ -416,8 +439,8 @@ def test_pieces_of_a_long_line_that_a_program_reads_are_not_waited_for_long() ->
     framing.piece = 1023
     framing.submit(b"head -n 1")
     framing.submit(b"x" * 4000)
-    assert list(framing.feed(b"x" * 4000 + b"\r\n" + mark()))[-1] == Prompt(0, b"/", False)
-    assert framing.settle() == Prompt(0, b"/", True)
+    assert list(framing.feed(b"x" * 4000 + b"\r\n" + mark()))[-1] == Prompt(0, b"/", False, 1)
+    assert framing.settle() == Prompt(0, b"/", True, 1)
 
 
 @pytest.mark.parametrize(
@@ -429,7 +452,7 @@ def test_a_directory_may_have_any_name(name: bytes) -> None:
     for cut in range(len(data)):
         framing.submit(b"cd")
         events = [*framing.feed(data[:cut]), *framing.feed(data[cut:])]
-        assert events == [Prompt(0, name, True)]
+        assert events == [Prompt(0, name, True, 1)]
     assert framing.directory == name
 
 

@@ -32,6 +32,7 @@ from dust.messages import (
     Refused,
     Resize,
     State,
+    Taken,
     Unanswered,
     encode,
 )
@@ -51,7 +52,8 @@ KINDS: dict[type, st.SearchStrategy[Any]] = {
     Opened: st.builds(Opened, octets),
     Refused: st.builds(Refused, words),
     Output: st.builds(Output, octets),
-    Ended: st.builds(Ended, st.integers(-1, 255), st.floats(0, 1e6), octets),
+    Taken: st.builds(Taken),
+    Ended: st.builds(Ended, small, st.integers(-1, 255), st.floats(0, 1e6), octets),
     State: st.builds(State, words),
     Question: st.builds(Question, words, st.booleans(), small),
     Notice: st.builds(Notice, words),
@@ -123,7 +125,7 @@ def test_a_message_waits_for_its_last_byte() -> None:
         struct.pack("!IB", 1, 0) + b"7",
         struct.pack("!IB", 2, 0) + b"[]",
         struct.pack("!IB", 2, 7 + 4) + b"{}",
-        struct.pack("!I", 4) + encode(Ended(0, 0.0, b""))[4:9],  # an end that is too short
+        struct.pack("!I", 4) + encode(Ended(1, 0, 0.0, b""))[4:9],  # an end that is too short
         struct.pack("!IB", 2, 0) + b"\xff\xfe",
     ],
 )

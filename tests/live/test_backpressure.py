@@ -65,6 +65,18 @@ class Meter:
         time.sleep(self._pause)
 
 
+def test_an_interrupt_ends_what_it_interrupts_however_late_that_is_heard(driver: Driver) -> None:
+    meter = Meter(driver)
+    run = driver.start("yes", "loud")
+    driver.until(lambda: meter.size > 1 << 20)
+    driver.coordinator.hold(True)
+    driver.keys(b"\x03", "loud")
+    following = driver.start("(exit 7)", "loud")
+    driver.coordinator.hold(False)
+    driver.until(lambda: run.done and following.done)
+    assert (driver.statuses(run), driver.statuses(following)) == ({"loud": 130}, {"loud": 7})
+
+
 def test_a_slow_reader_slows_the_node_and_nothing_else(driver: Driver) -> None:
     meter = Meter(driver, pause=0.005)
     run = driver.start("yes", "loud")

@@ -127,6 +127,14 @@ def test_ctrl_c_throws_away_what_was_typed_ahead(shells: Driver) -> None:
     assert shells.outputs(shells.run("echo next")) == each("next\n")
 
 
+def test_lines_typed_ahead_have_each_its_own_status(shells: Driver) -> None:
+    lines = ["sh -c 'echo began; sleep 1; exit 3'", "(exit 4)", "(exit 0)", "(exit 5)"]
+    runs = [shells.start(line) for line in lines]
+    shells.until(lambda: all(run.done for run in runs))
+    assert [shells.statuses(run) for run in runs] == [each(3), each(4), each(0), each(5)]
+    assert shells.outputs(shells.run("echo next")) == each("next\n")
+
+
 def test_ctrl_d_ends_the_input_of_a_program(shells: Driver) -> None:
     run = shells.start("sh -c 'echo began; exec cat'")
     shells.printed("began")
