@@ -8,30 +8,30 @@ from collections.abc import Callable, Sequence
 from dust.admission import Admission
 from dust.aside import Aside
 from dust.errors import SessionError
-from dust.jumps import Find, Jump
+from dust.jumps import Find, Jump, Way
 from dust.link import CONNECTING, DOWN, READY, Link
 from dust.node import Node
 from dust.pipes import Pipes
 
-#: For so many nodes at a time it is found out whether they are behind a jump host.
+#: For so many nodes at a time the way to them is found out.
 CHUNK = 16
 
 
 class Approach:
     """The jump hosts of one dust.
 
-    `jumps` gives what finds them for some nodes, or None where no configuration speaks of any.
+    `ways` gives what finds the way to some nodes, or None where no configuration has any.
     """
 
     def __init__(
         self,
         pipes: Pipes,
         admission: Admission,
-        jumps: Callable[[Sequence[Node]], Find | None],
+        ways: Callable[[Sequence[Node]], Find | None],
     ) -> None:
         self._pipes = pipes
         self._admission = admission
-        self._jumps = jumps
+        self._ways = ways
         self._hosts: dict[str, Link] = {}
 
     @property
@@ -42,32 +42,34 @@ class Approach:
     def admit(self, links: Sequence[Link]) -> None:
         """Let these sessions connect, those behind a jump host once it is reached."""
 
-        def go(links: Sequence[Link], hosts: Sequence[Link | None]) -> None:
-            for link, host in zip(links, hosts, strict=True):
+        def go(at: int, hosts: Sequence[Link | None], ways: Sequence[Way]) -> None:
+            for link, host, way in zip(links[at : at + CHUNK], hosts, ways, strict=True):
+                link.joins = way.joins
                 if host is not None:
                     link.host = host
                     host.behind = [each for each in host.behind if each.state != DOWN] + [link]
                 if host is None or host.state == READY:
                     self._admission.add(link)
 
-        self._find(
-            [link.node for link in links], lambda at, hosts: go(links[at : at + CHUNK], hosts)
-        )
+        self._find([link.node for link in links], go)
 
     def reach(self, nodes: Sequence[Node]) -> Reach:
         """Open the way to these nodes for what is no session."""
         reach = Reach(len(nodes))
-        self._find(nodes, lambda at, hosts: reach.found(nodes[at : at + CHUNK], hosts))
+        self._find(nodes, lambda at, hosts, ways: reach.found(nodes[at : at + CHUNK], hosts))
         return reach
 
     def _find(
-        self, nodes: Sequence[Node], found: Callable[[int, Sequence[Link | None]], None]
+        self,
+        nodes: Sequence[Node],
+        found: Callable[[int, Sequence[Link | None], Sequence[Way]], None],
     ) -> None:
-        """Find the jump hosts of a chunk of nodes after the other, and begin to reach them."""
-        find = self._jumps(nodes)
+        """Find the way to a chunk of nodes after the other, and begin to reach jump hosts."""
+        find = self._ways(nodes)
         if find is None:
             for at in range(0, len(nodes), CHUNK):
-                found(at, [None] * len(nodes[at : at + CHUNK]))
+                count = len(nodes[at : at + CHUNK])
+                found(at, [None] * count, [Way()] * count)
             return
 
         def next(at: int) -> None:
@@ -79,7 +81,8 @@ class Approach:
             def ready(_: int) -> None:
                 self._pipes.watch(aside.pipe, 0, ready)
                 aside.pipe.close()
-                found(at, [self._host(jump) if jump else None for jump in aside.result()])
+                ways = aside.result()
+                found(at, [self._host(way.jump) if way.jump else None for way in ways], ways)
                 next(at + CHUNK)
 
             self._pipes.watch(aside.pipe, selectors.EVENT_READ, ready)

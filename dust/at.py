@@ -225,7 +225,7 @@ def _jumps(
         calls, cluster.backend, nodes, lambda name: f"{folder}/{name}", seconds, asked
     )
     found = zip(nodes, find(nodes), strict=True) if find else ()
-    return {node.id: jump for node, jump in found if jump}
+    return {node.id: way.jump for node, way in found if way.jump}
 
 
 def _seconds(options: dict[str, Any], name: str) -> float | None:

@@ -93,7 +93,7 @@ class Context:
             self._sessions = Coordinator(
                 self.display,
                 self._argv,
-                self._jumps,
+                self._ways,
                 fanout=self.settings.fanout,
                 connect_timeout=self.settings.connect_timeout,
             )
@@ -435,9 +435,9 @@ class Context:
         calls = self._own()[1]["session" if tty else "other"]
         return calls.argv(self.backend, node, command, tty=tty, subsystem=subsystem)
 
-    def _jumps(self, nodes: Sequence[Node]) -> jumps.Find | None:
+    def _ways(self, nodes: Sequence[Node]) -> jumps.Find | None:
         sharing, calls = self._own()
-        return jumps.finder(calls["alone"], self.backend, nodes, sharing.path)
+        return jumps.finder(calls["alone"], self.backend, nodes, sharing.path, joining=True)
 
     def _own(self) -> tuple[Sharing, dict[str, Calls]]:
         """The sockets of this dust, and its calls by how they use them."""

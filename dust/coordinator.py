@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from dust import messages
+from dust import messages, ssh
 from dust.admission import Admission
 from dust.approach import Approach, Reach
 from dust.course import Course
@@ -28,14 +28,14 @@ from dust.spawning import Zygote
 class Coordinator:
     """All sessions of one dust. `argv` makes the ssh call for a node and a remote command.
 
-    `jumps` gives what finds the jump hosts of nodes, or None where there are none to be found.
+    `ways` gives what finds the way to nodes, or None where no configuration has one of its own.
     """
 
     def __init__(
         self,
         events: Events,
         argv: Callable[[Node, str], list[str]],
-        jumps: Callable[[Sequence[Node]], Find | None] = lambda nodes: None,
+        ways: Callable[[Sequence[Node]], Find | None] = lambda nodes: None,
         *,
         fanout: int = 32,
         connect_timeout: float = 15.0,
@@ -49,7 +49,7 @@ class Coordinator:
         self._pipes = Pipes()
         self._admission = Admission()
         self._course = Course(events, self._pipes, self._admission)
-        self._approach = Approach(self._pipes, self._admission, jumps)
+        self._approach = Approach(self._pipes, self._admission, ways)
         self._zygote: Zygote | None = None
         self._signals, self._wake = socket.socketpair()
         self._signals.setblocking(False)
@@ -289,6 +289,8 @@ class Coordinator:
             argv = list(link.jump.argv)
         else:
             argv = self._argv(link.node, bootstrap(nonce))
+        if link.joins:
+            argv = ssh.joining(argv)
         if link.host and link.host.jump:
             argv = link.host.jump.through(argv)
         program, *arguments = argv

@@ -1,7 +1,8 @@
-"""Nodes behind a jump host: which these are, and one connection for all that share one.
+"""The way to a node where the user's configuration has one of its own, as ssh says it.
 
-ssh would log in to the jump host anew for each node. What the user's configuration says of it
-holds: its own block, a way of its own to get there, and a connection that it shares by itself.
+Nodes behind a jump host share one connection to it: ssh would log in there anew for each. What the
+configuration says of the jump host holds: its own block, a way of its own to get there, and a
+connection that it shares by itself.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import glob
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,7 +32,6 @@ _DEEPEST = 16
 _PATIENCE = 15.0
 #: What the last in line prefers, so that whatever else comes out is the user's own.
 _PROBE = {"ControlMaster": "auto", "ControlPath": "/nobody/has/this"}
-_SAYS = re.compile(r"(?im)^[ \t]*(?:(proxyjump)\b|include[ \t=]+(.*))")
 
 
 class Jump(NamedTuple):
@@ -71,8 +71,18 @@ class Jump(NamedTuple):
         return False
 
 
-#: Finds the jump host of each of some nodes, None where there is none that is understood.
-Find = Callable[[Sequence[Node]], list[Jump | None]]
+class Way(NamedTuple):
+    """The way to a node: its jump host, if it has one that is understood.
+
+    `joins`: the user opens a connection at a ControlPath that all calls go through, sessions too.
+    """
+
+    jump: Jump | None = None
+    joins: bool = False
+
+
+#: Finds the way to each of some nodes.
+Find = Callable[[Sequence[Node]], list[Way]]
 
 
 def finder(
@@ -82,33 +92,33 @@ def finder(
     path: Callable[[str], str],
     seconds: int = 0,
     options: Sequence[str] = (),
+    joining: bool = False,
 ) -> Find | None:
-    """What finds the jump hosts of nodes, or None where no configuration speaks of any.
+    """What finds the way to nodes, or None where no configuration has one of its own.
 
     What it returns takes 5 ms of ssh's time a node and may be called in any thread. `calls` are
     such that prefer no sharing, `path` makes the path of a socket of a name that is given, or "";
-    `seconds` and `options` are as for `ssh.jump`.
+    `seconds` and `options` are as for `ssh.jump`. It matters what a node joins only if `joining`.
     """
     if not any("ProxyJump" in {**node.ssh, **node.ssh_defaults} for node in nodes):
-        if not any(_speaks(str(file)) for file in included(backend)):
+        keywords = "ProxyJump|ControlPath" if joining else "ProxyJump"
+        says = re.compile(rf"(?im)^[ \t]*(?:({keywords})\b|include[ \t=]+(.*))")
+        if not any(_speaks(str(file), says) for file in included(backend)):
             return None
 
     probing = calls.preferring(_PROBE)
 
-    def find(nodes: Sequence[Node]) -> list[Jump | None]:
-        answers = _answers(_question(calls, backend, node) for node in nodes)
-        hops = [answer.get("proxyjump", "none") for answer in answers]
+    def find(nodes: Sequence[Node]) -> list[Way]:
+        answers = list(_answers(_question(calls, backend, node) for node in nodes))
         found: dict[tuple[Path, str], Jump | None] = {}
-        jumps: list[Jump | None] = []
-        for node, via in zip(nodes, hops, strict=True):
-            if via == "none":
-                jumps.append(None)
-                continue
+        ways: list[Way] = []
+        for node, answer in zip(nodes, answers, strict=True):
+            via = answer.get("proxyjump", "none")
             key = calls.config(backend, node), via
             if key not in found:
-                found[key] = jump(node, *key)
-            jumps.append(found[key])
-        return jumps
+                found[key] = None if via == "none" else jump(node, *key)
+            ways.append(Way(found[key], joining and _joins(answer)))
+        return ways
 
     def jump(node: Node, config: Path, hops: str) -> Jump | None:
         where = path(f"j{crc32(f'{config} {hops}'.encode()):08x}")
@@ -123,6 +133,10 @@ def finder(
         return Jump(hops, config, tuple(argv), where) if where else Jump(hops, config)
 
     return find
+
+
+def _joins(answer: Mapping[str, str]) -> bool:
+    return answer.get("controlpath", "none") != "none" and answer.get("controlmaster") == "false"
 
 
 def _question(calls: Calls, backend: Backend, node: Node) -> list[str]:
@@ -164,18 +178,18 @@ def _answers(questions: Iterable[list[str]]) -> Iterator[dict[str, str]]:
         yield answer(running.popleft())
 
 
-def _speaks(path: str, depth: int = 0) -> bool:
-    """Whether a file, or one that it includes, may speak of a ProxyJump."""
+def _speaks(path: str, says: re.Pattern[str], depth: int = 0) -> bool:
+    """Whether a file, or one that it includes, may have a keyword that matters."""
     try:
         text = Path(path).read_text("utf-8", "replace")
     except OSError:  # ssh will say so
         return False
-    for found in _SAYS.finditer(text):
+    for found in says.finditer(text):
         if found[1] or depth > _DEEPEST or "${" in found[2]:
             return True
         for pattern in re.findall(r'"([^"]*)"|([^\s"]+)', found[2]):
             plain = os.path.expanduser("".join(pattern)).replace("\\", "")
             where = os.path.join(os.path.expanduser("~/.ssh"), plain)
-            if any(_speaks(file, depth + 1) for file in glob.glob(where)):
+            if any(_speaks(file, says, depth + 1) for file in glob.glob(where)):
                 return True
     return False

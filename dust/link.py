@@ -63,6 +63,7 @@ class Link:
     opened: bool = False
     lost: bool = True  # once it is down: not by a logout, nor because somebody wanted it so
     silent: bool = False
+    joins: bool = False  # a connection that the user opened, if it is there
     #: The connection to its jump host, where it goes through one that many share; for such a
     #: connection itself: what it is, and who goes through it.
     host: Link | None = None

@@ -109,6 +109,11 @@ def argv(
     return ["ssh", "-F", str(config), *mode, *_NEEDED, *options, *facts, "--", alias, command]
 
 
+def joining(argv: Sequence[str]) -> list[str]:
+    """The call as one that goes through a connection that is open, and offers none to others."""
+    return [argv[0], "-o", "ControlMaster=no", *argv[1:]]
+
+
 def question(argv: Sequence[str]) -> list[str]:
     """The call that prints what configuration a call has, instead of making it."""
     at = argv.index("--")

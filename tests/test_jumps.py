@@ -23,6 +23,11 @@ class Asked:
 
     def find(self, *names: str, sockets: str = "") -> list[jumps.Jump | None] | None:
         """The jumps of these hosts, or None where no ssh is asked for them."""
+        ways = self.ways(*names, sockets=sockets)
+        return None if ways is None else [way.jump for way in ways]
+
+    def ways(self, *names: str, sockets: str = "", joining: bool = False) -> list[jumps.Way] | None:
+        """The ways to these hosts, or None where no ssh is asked for them."""
 
         def write(text: str) -> Path:
             path = self.here / f"made{len(text)}"
@@ -36,6 +41,7 @@ class Asked:
             SshBackend(self.config, None),
             nodes,
             lambda name: f"{folder}/{name}",
+            joining=joining,
         )
         return find(nodes) if find else None
 
@@ -151,3 +157,18 @@ def test_what_is_no_plain_host_is_not_called(tmp_path: Path, hops: str) -> None:
         ssh.through("/tmp/s", hops)
     with pytest.raises(SessionError):
         ssh.past(tmp_path, hops)
+
+
+# --- connections that the user opens
+
+
+def test_a_session_joins_where_there_is_a_control_path_and_nothing_else(tmp_path: Path) -> None:
+    asked = Asked(
+        tmp_path,
+        "Host mine\n  ControlPath /tmp/%C\nHost auto\n  ControlPath /tmp/%C\n"
+        "  ControlMaster auto\nHost none\n  ControlPath none\n",
+    )
+    names = ("mine", "auto", "none", "other")
+    ways = asked.ways(*names, joining=True)
+    assert ways == [jumps.Way(joins=name == "mine") for name in names]
+    assert asked.find(*names) is None

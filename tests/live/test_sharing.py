@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -38,6 +40,14 @@ class Place:
 
     def keys(self, node: Node) -> Path:
         return Path(node.details["home"]).parent / "sshd" / "authorized_keys"
+
+    @contextmanager
+    def keeping_out(self, node: Node) -> Iterator[None]:
+        """A node takes no new connection meanwhile."""
+        keys = self.keys(node).read_text()
+        self.keys(node).write_text("")
+        yield
+        self.keys(node).write_text(keys)
 
     def dust(self, *lines: str) -> str:
         words = [word for line in lines for word in ("-c", line)]
@@ -109,6 +119,24 @@ def test_the_users_own_sharing_wins(place: Place) -> None:
         assert Path(f"{own}-n1").is_socket()
     finally:
         subprocess.run(["ssh", "-S", f"{own}-n1", "-O", "exit", "node"], capture_output=True)
+
+
+def test_a_session_joins_the_connection_that_the_user_opened(place: Place) -> None:
+    own = place.home / "own"
+    place.configure(f"ControlPath {own}-%n")
+    ssh = ["ssh", "-F", str(place.here / "ssh_config")]
+    master = subprocess.Popen([*ssh, "-M", "-N", "n1"], stdin=subprocess.DEVNULL)
+    try:
+        while not Path(f"{own}-n1").is_socket():
+            assert master.poll() is None
+            time.sleep(0.05)
+        with place.keeping_out(place.nodes[0]), place.keeping_out(place.nodes[1]):
+            said = place.dust("@n1 echo through", "@n2 echo through")
+        assert "[n1] through" in said
+        assert "[n2] through" not in said
+    finally:
+        master.terminate()
+        master.wait()
 
 
 def test_what_a_killed_dust_left_is_removed_by_the_next(place: Place) -> None:
