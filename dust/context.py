@@ -27,7 +27,7 @@ from dust.display import Display
 from dust.errors import ConfigError, UsageError
 from dust.errors import Interrupted as Interrupted
 from dust.groups import Groups
-from dust.link import CONNECTING, WAITING
+from dust.link import CONNECTING, LIVE, WAITING
 from dust.node import Node
 from dust.plain import legible
 from dust.printer import OutputClosed, Printer, in_colour
@@ -122,13 +122,20 @@ class Context:
         return self.cluster.running(target)
 
     def run(self, target: str, line: str, timeout: float | None = None) -> list[Result]:
-        """Run a line quietly on a target's running nodes and wait for the results."""
+        """Run a line quietly on a target's running nodes and wait for the results.
+
+        Where something else runs it waits for the prompt.
+        """
         nodes = self.running(target)
         run = self.send(nodes, line, quiet=True)
+        links = self.sessions.links
+        if busy := [n for n in nodes if links[n.id].queue and links[n.id].state in LIVE]:
+            self.printer.tell(f"{self.cluster.labels(busy)}: something else runs there, waiting")
         if not self.wait(lambda: run.done, timeout, run):
             for result in run.results.values():
                 if result.state == RUNNING:
                     result.fail(TIMEOUT, f"still running after {timeout:g} s")
+            self.sessions.withdraw(run)
         return list(run.results.values())
 
     def print(self, text: str = "") -> None:
@@ -365,6 +372,7 @@ class Context:
                 if run is None or time.monotonic() - pressed < 1.0:
                     raise Interrupted
                 pressed = time.monotonic()
+                self.sessions.withdraw(run)
                 self.interrupt(run.unfinished())
             elif deadline is not None and time.monotonic() >= deadline:
                 return False

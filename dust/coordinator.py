@@ -18,10 +18,10 @@ from dust.course import Course
 from dust.errors import SessionError
 from dust.jumps import Find
 from dust.limits import raise_open_files, take_turns
-from dust.link import DOWN, LIVE, Events, Link
+from dust.link import DOWN, LIVE, READY, Events, Link
 from dust.node import Node
 from dust.pipes import Pipes
-from dust.run import UNREACHABLE, Run
+from dust.run import INTERRUPTED, UNREACHABLE, Run
 from dust.spawning import Zygote
 
 
@@ -91,21 +91,32 @@ class Coordinator:
         """Send a line (for all, or made for each) to the sessions of these nodes.
 
         Missing sessions are opened first. A session that is ready takes it as a command, a busy
-        one as input of its program; one that is connecting takes it when it is ready.
+        one as input of its program; one that is connecting takes it when it is ready. A `quiet`
+        line is for the shell alone: it waits where something else runs.
         """
+        takes = {READY} if quiet else LIVE
         run = Run.on(nodes, line if isinstance(line, str) else "", whole=whole, quiet=quiet)
         frame = _frame(line) if isinstance(line, str) else b""
         self.open(nodes)
         for node in nodes:
             link = self.links[node.id]
             data = frame or _frame(line(node))  # type: ignore[operator]
-            if link.state in LIVE and not link.queue:
+            if link.state in takes and not link.queue:
                 self._course.deliver(link, run, data)
             elif link.state == DOWN:
                 self._course.fail(link, run, UNREACHABLE, link.reason)
             else:
                 link.queue.append((run, data))
         return run
+
+    def withdraw(self, run: Run) -> None:
+        """Do not send a run's line any more where it still waits for the prompt."""
+        for link in self.links.values():
+            waiting = [each for each in link.queue if each[0] is run]
+            if waiting and link.state in LIVE:
+                for each in waiting:
+                    link.queue.remove(each)
+                self._course.fail(link, run, INTERRUPTED, "not sent")
 
     def keys(self, nodes: Iterable[Node], data: bytes) -> list[Node]:
         """Type control characters in these nodes' live sessions; returns whose there were."""

@@ -239,6 +239,23 @@ def test_a_line_to_a_busy_session_is_input_and_ends_with_it(
     assert answer.results[A.id].output == "done\n"
 
 
+def test_a_quiet_line_waits_for_the_prompt(world: World, coordinator: Coordinator) -> None:
+    (worker,) = ready(world, coordinator, A)
+    coordinator.run([A], "cat")
+    quiet = coordinator.run([A], "df", quiet=True)
+    given_up = coordinator.run([A], "uptime", quiet=True)
+    assert worker.listen() == [Line(b"cat")]
+    coordinator.withdraw(given_up)
+    assert (given_up.results[A.id].word, given_up.done) == ("interrupted", True)
+    worker.take(STALE)
+    coordinator.pump()
+    assert worker.listen() == [Line(b"df")]
+    worker.take(Output(b"half full\n"), STALE)
+    coordinator.pump()
+    assert quiet.results[A.id].output == "half full\n"
+    assert worker.listen() == []
+
+
 def test_lines_to_a_session_that_connects_run_one_after_the_other(
     world: World, coordinator: Coordinator
 ) -> None:

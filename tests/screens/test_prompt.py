@@ -360,3 +360,42 @@ def test_what_is_typed_line_by_line_continues_where_a_command_has_just_ended(
     os.kill(screen.pid, signal.SIGCONT)
     screen.wait(lambda text: "[worker1] l1" in text and text.endswith("1 ready$"))
     assert "dust: " not in screen.text
+
+
+ASKS = '''
+"""asks - a line of a plugin's own."""
+
+from dust.command import Dust, command
+
+
+@command
+def asks(dust: Dust, target: str) -> None:
+    """Run a line.
+
+    Usage: asks <target>
+    """
+    for result in dust.run(target, "echo mine"):
+        dust.print(f"{result.node.name}: {result.lines} {result.word}")
+'''
+
+
+def test_a_plugins_line_is_no_input_of_what_runs(dust: Start, home: Path) -> None:
+    plugin = home / "plugins" / "asks.py"
+    plugin.parent.mkdir(exist_ok=True)
+    plugin.write_text(ASKS)
+    try:
+        screen = dust()
+        screen.wait_for("dust:local$")
+        screen.line("@worker* true")
+        screen.wait_for("2 ready")
+        screen.line("@worker1 cat")
+        screen.wait_for("1 busy")
+        screen.line("asks worker*")
+        screen.wait_for("worker1: something else runs there, waiting")
+        screen.send("\x03")
+        screen.wait_for("worker1: [] interrupted\nworker2: ['mine'] exit 0")
+        screen.line("@worker1 still here")
+        screen.wait_for("[worker1] still here")
+        assert "[worker1] echo mine" not in screen.text
+    finally:
+        plugin.unlink()
