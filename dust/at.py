@@ -55,7 +55,6 @@ from math import ceil, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dust import __version__
 from dust.cli import backend, guarded, parse, settled
 from dust.errors import DustError, UsageError
 
@@ -79,13 +78,10 @@ FAILED = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Run dust-at with these arguments (the process's own if None); returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words == ["--version"]:
-        print(f"dust-at {__version__}")
-        return 0
     if argv is None:  # a short life: garbage is hardly looked for, and at the end not at all
         gc.set_threshold(50_000)
         atexit.register(gc.freeze)
-    return guarded(lambda: _run(parse(__doc__, words, options_first=True)), FAILED, NAME)
+    return guarded(lambda: _run(parse(__doc__, words, NAME, options_first=True)), FAILED, NAME)
 
 
 def _run(options: dict[str, Any]) -> int:

@@ -57,10 +57,7 @@ _SETTINGS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run dust with these arguments (the process's own if None); returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words == ["--version"]:
-        print(f"dust {__version__}")
-        return 0
-    return guarded(lambda: _run(parse(__doc__, words)))
+    return guarded(lambda: _run(parse(__doc__, words, "dust")))
 
 
 def guarded(run: Callable[[], int], failed: int = 0, name: str = "dust") -> int:
@@ -79,7 +76,7 @@ def guarded(run: Callable[[], int], failed: int = 0, name: str = "dust") -> int:
             write(1, f"{str(help).strip()}\n".encode())
             return 0
     except OutputClosed as closed:
-        return _output_closed(closed, name)
+        return _output_closed(closed, name, failed or 1)
     except DustError as error:
         from dust.plain import legible  # which names do not drive
 
@@ -89,8 +86,11 @@ def guarded(run: Callable[[], int], failed: int = 0, name: str = "dust") -> int:
         return INTERRUPTED
 
 
-def parse(doc: str, words: list[str], *, options_first: bool = False) -> dict[str, Any]:
+def parse(doc: str, words: list[str], name: str, *, options_first: bool = False) -> dict[str, Any]:
     """The arguments by name. Raises HelpWanted, or UsageError naming the nearest option."""
+    version = f"{name} {__version__}"
+    if words == ["--version"]:  # at once
+        raise HelpWanted(version)
     from docopt import DocoptExit, docopt
 
     from dust.errors import UsageError
@@ -106,6 +106,8 @@ def parse(doc: str, words: list[str], *, options_first: bool = False) -> dict[st
         raise UsageError(f"cannot understand these arguments\nUsage:{usage}") from error
     if found["--help"]:
         raise HelpWanted(doc)
+    if found["--version"]:
+        raise HelpWanted(version)
     return dict(found)
 
 
@@ -145,7 +147,7 @@ def unknown_option(doc: str, words: list[str], options_first: bool = False) -> s
 
 
 class HelpWanted(Exception):
-    """The arguments ask for this help."""
+    """The arguments ask for this help, or for the version."""
 
 
 def settled(options: dict[str, Any], name: str = "dust") -> Settings:
@@ -248,11 +250,11 @@ def end_on_signals() -> None:
     signal.signal(signal.SIGHUP, end)
 
 
-def _output_closed(closed: Exception, name: str) -> int:
+def _output_closed(closed: Exception, name: str, failed: int) -> int:
     """Nobody reads on: end quietly, as a program that SIGPIPE ends; a full disk is said."""
     if str(closed):
         print(f"{name}: {closed}", file=sys.stderr)
-        return 1
+        return failed
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 1)
     return 128 + signal.SIGPIPE

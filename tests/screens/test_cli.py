@@ -185,8 +185,17 @@ def test_nobody_reads_the_output(home: Path) -> None:
     process.stderr.close()
 
 
-def test_full_disk_is_said(home: Path) -> None:
-    argv = [sys.executable, str(ROOT / "bin" / "dust"), "-c", "@worker1 seq 3"]
+@pytest.mark.parametrize(
+    ("program", "arguments", "status"),
+    [
+        ("dust", ["-c", "@worker1 seq 3"], 1),
+        ("dust", ["--version"], 1),
+        ("dust-at", ["worker1", "seq 3"], 2),
+        ("dust-at", ["--version"], 2),
+    ],
+)
+def test_full_disk_is_said(home: Path, program: str, arguments: list[str], status: int) -> None:
+    argv = [sys.executable, str(ROOT / "bin" / program), *arguments]
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             argv,
@@ -195,8 +204,8 @@ def test_full_disk_is_said(home: Path) -> None:
             text=True,
             env={**os.environ, "DUST_HOME": str(home)},
         )
-    assert done.stderr == "dust: cannot write the output: No space left on device\n"
-    assert done.returncode == 1
+    assert done.stderr == f"{program}: cannot write the output: No space left on device\n"
+    assert done.returncode == status
 
 
 def test_closed_descriptors(home: Path) -> None:
@@ -211,6 +220,7 @@ def test_closed_descriptors(home: Path) -> None:
         ("dust", "-c show"),
         ("dust", "-c '@worker1 echo hi'"),
         ("dust", "--help"),
+        ("dust", "--version"),
         ("dust-at", "worker1 echo hi"),
         ("dust-at", "-b worker1 echo hi"),
         ("dust-at", "--json worker1 echo hi"),
@@ -225,7 +235,7 @@ def test_output_that_is_closed_is_said(home: Path, program: str, arguments: str)
         env={**os.environ, "DUST_HOME": str(home)},
     )
     assert done.stderr == f"{program}: cannot write the output: Bad file descriptor\n"
-    assert done.returncode == 1
+    assert done.returncode == (1 if program == "dust" else 2)
 
 
 def test_home_that_cannot_be_written(tmp_path: Path) -> None:
