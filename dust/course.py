@@ -127,7 +127,12 @@ class Course:
 
     def _ended(self, link: Link, message: messages.Ended) -> None:
         link.directory = message.directory or link.directory
+        run = link.run
         runs = self._typed(link, message.lines)
+        if run and runs and run is link.run:
+            # What was typed meanwhile was no answer, and what came since was not its output.
+            id = link.node.id
+            run.results[id].transcript.move(runs[-1].results[id].transcript)
         self._rest(link)
         status = None if message.status < 0 else message.status
         for run in runs:

@@ -61,7 +61,7 @@ class Prompt(NamedTuple):
 
     `final` says that everything submitted has been read; if not, the shell may go on by itself
     with lines typed ahead, unless a program has read those: `Framing.settle` decides. `ended` is
-    how many submissions end with this prompt.
+    how many submissions end with this prompt, if it is final; else `WentOn` says it.
     """
 
     status: int | None
@@ -70,13 +70,19 @@ class Prompt(NamedTuple):
     ended: int = 0
 
 
+class WentOn(NamedTuple):
+    """The shell goes on with lines typed ahead: with the last prompt so many submissions ended."""
+
+    prompt: Prompt
+
+
 class Continuation(NamedTuple):
     """The shell wants more of an unfinished line; `final`: nothing more is on its way."""
 
     final: bool
 
 
-Event = Text | Greeting | Prompt | Continuation
+Event = Text | Greeting | Prompt | WentOn | Continuation
 
 
 class _Owed:
@@ -105,7 +111,8 @@ class Framing:
         #: What the shell says before a prompt that nothing brought about but itself (b"": nothing).
         self.noise = b""
         self._noisy = False
-        self._owed: list[_Owed] = []  # what was submitted and has not ended
+        self._owed: list[_Owed] = []  # what was submitted and has had no prompt of its own
+        self._passed: Prompt | None = None  # that of what was submitted before, not told yet
         self._pieces = 0  # prompts that are to come within the first line of it
         self._literal = False
         self._held = b""
@@ -137,18 +144,17 @@ class Framing:
         for match in _MARK.finditer(data) if b"\x1b" in data else ():
             if match[1] != self._nonce:
                 continue
-            if match.start() > start and (text := self._text(data[start : match.start()])):
-                yield text
+            if match.start() > start:
+                yield from self._text(data[start : match.start()])
             start = match.end()
-            if event := self._marked(match):
-                yield event
+            yield from self._marked(match)
         rest = data[start:] if start else data
         held = _unfinished(rest)
         if held:
             self._held = rest[-held:]
             rest = rest[:-held]
-        if rest and (text := self._text(rest)):
-            yield text
+        if rest:
+            yield from self._text(rest)
 
     def flush(self) -> bytes:
         """What was held back as the possible beginning of a mark."""
@@ -164,35 +170,46 @@ class Framing:
         """It stayed quiet in a shell whose prompt is no mark: that counts as the end."""
         return self._end(Prompt(None, b"", True)) if self.state == BUSY else None
 
-    def _text(self, data: bytes) -> Text | None:
+    def _text(self, data: bytes) -> Iterator[Event]:
         if self.noise and self.noise in data:
             self._noisy = True
             data = data.replace(self.noise, b"")
-        if self.unsettled and _CONTROL.sub(b"", data).strip():
-            self.unsettled = None  # the shell went on with a line typed ahead
-        return Text(data) if data else None
+        if (self.unsettled or self._passed) and _CONTROL.sub(b"", data).strip():
+            yield from self._go_on()
+        if data:
+            yield Text(data)
 
-    def _marked(self, match: re.Match[bytes]) -> Event | None:
+    def _marked(self, match: re.Match[bytes]) -> Iterator[Event]:
         _, kind, status, directory, *greeting = match.groups()
         if kind is None:
-            if greeting[0] is None:
-                self.unsettled = None  # a command begins: the shell went on
-                return None
-            return Greeting(*(field.decode("utf-8", "replace") for field in greeting))
+            if greeting[0] is None:  # a command begins
+                yield from self._go_on()
+            else:
+                yield Greeting(*(field.decode("utf-8", "replace") for field in greeting))
+            return
         if status == b"$?":
             self._literal = self._literal or self.state == STARTING
             if not self._literal:
-                return self._text(match[0])
+                yield from self._text(match[0])
+                return
         if self._noisy:
             self._noisy = False
-            return None
+            return
         self._take_line()
         if self._pieces:
             self._pieces -= 1
-            return None
+            return
+        yield from self._go_on()
         if kind == b"C":
-            return Continuation(not self._owes)
-        return self._prompted(int(status) if status.isdigit() else None, directory)
+            yield Continuation(not self._owes)
+        else:
+            yield self._prompted(int(status) if status.isdigit() else None, directory)
+
+    def _go_on(self) -> Iterator[WentOn]:
+        self.unsettled = None
+        passed, self._passed = self._passed, None
+        if passed and passed.ended:
+            yield WentOn(passed)
 
     def _take_line(self) -> None:
         for owed in self._owed:
@@ -211,17 +228,19 @@ class Framing:
         prompt = Prompt(status, self.directory, False)
         if self.state != BUSY or not self._owes:
             return self._end(prompt)
-        self.unsettled = prompt
         ended = 0
         while not self._owed[0].lines:
             ended += self._owed.pop(0).submissions
-        return prompt._replace(ended=ended)
+        self.unsettled = prompt
+        self._passed = prompt._replace(ended=ended)
+        return prompt
 
     def _end(self, prompt: Prompt) -> Prompt:
         """Nothing is on its way any more."""
         ended = sum(owed.submissions for owed in self._owed)
+        ended += self._passed.ended if self._passed else 0
         self._owed = []
-        self.unsettled = None
+        self.unsettled = self._passed = None
         self.state = READY
         return prompt._replace(final=True, ended=ended)
 

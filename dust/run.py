@@ -48,6 +48,14 @@ class Transcript:
             self._size -= gone
             self.dropped += gone
 
+    def move(self, to: Transcript) -> None:
+        """Give all of it to another one."""
+        to.append(self.data())
+        to.dropped += self.dropped
+        self.dropped = self._size = 0
+        self._chunks.clear()
+        self._file = None
+
     def data(self) -> bytes:
         """What was kept."""
         if self._file is None:

@@ -13,7 +13,17 @@ from collections.abc import Callable
 
 from dust import messages, reasons, shells
 from dust.echo import Echo
-from dust.framing import BUSY, READY, STARTING, Continuation, Framing, Greeting, Prompt, Text
+from dust.framing import (
+    BUSY,
+    READY,
+    STARTING,
+    Continuation,
+    Framing,
+    Greeting,
+    Prompt,
+    Text,
+    WentOn,
+)
 from dust.login import SETTLE, Login
 from dust.modes import Modes
 from dust.plain import printable
@@ -156,13 +166,15 @@ class Session:
         if goodbye:
             self._output(goodbye)
 
-    def _mark(self, event: Greeting | Prompt | Continuation) -> None:
+    def _mark(self, event: Greeting | Prompt | WentOn | Continuation) -> None:
         self._say_goodbye()
         if isinstance(event, Greeting):
             self._login.greeted(event)
             return
         self._login.marked = True  # it may have been late
-        if isinstance(event, Continuation):
+        if isinstance(event, WentOn):
+            self._say_ended(event.prompt)
+        elif isinstance(event, Continuation):
             if event.final and not self._switching:
                 self._unfinished = True
                 self._say(messages.State("unfinished"))
@@ -173,8 +185,6 @@ class Session:
         elif event.final:
             self._end(event)
         else:
-            if event.ended:
-                self._say_ended(event)
             self._settle_at = time.monotonic() + SETTLE
 
     def _end(self, prompt: Prompt) -> None:

@@ -330,6 +330,18 @@ def test_an_end_is_that_of_the_lines_that_were_typed_before_it(
     assert [run.results[A.id].output for run in (first, second)] == ["y\ny\n", "/root\n"]
 
 
+def test_what_is_printed_before_a_line_typed_ahead_begins_is_not_its_output(
+    world: World, coordinator: Coordinator
+) -> None:
+    (worker,) = ready(world, coordinator, A)
+    first, second = (coordinator.run([A], line) for line in ("make", "hostname"))
+    worker.take(Output(b"cc\n"))
+    worker.take(Output(b"ld\n"), Ended(1, 2, 1.0, b"/"), Output(b"a\n"), STALE)
+    coordinator.pump()
+    assert [run.results[A.id].output for run in (first, second)] == ["cc\nld\n", "a\n"]
+    assert [run.status for run in (first, second)] == [2, 0]
+
+
 def test_a_refusal_is_that_of_the_line_it_answers(world: World, coordinator: Coordinator) -> None:
     (worker,) = ready(world, coordinator, A)
     runs = [coordinator.run([A], line) for line in ("cat", "x" * 5000, "y")]

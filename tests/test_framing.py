@@ -18,6 +18,7 @@ from dust.framing import (
     Greeting,
     Prompt,
     Text,
+    WentOn,
 )
 
 NONCE = "0123456789abcdef"
@@ -189,20 +190,27 @@ def test_what_is_no_mark_is_text_to_the_byte(data: bytes, cuts: list[int]) -> No
 @given(st.lists(st.sampled_from(["submit", "typed", "settle", "P", "C", "text"]), max_size=40))
 def test_after_any_history_a_prompt_and_quiet_make_it_ready(history: list[str]) -> None:
     framing = ready()
+    submitted = 0
+    events: list[Event | None] = []
     for step in history:
         if step == "submit":
             framing.submit(b"line")
+            submitted += 1
         elif step == "typed":
             framing.typed()
         elif step == "settle":
-            framing.settle()
+            events.append(framing.settle())
         else:
-            list(framing.feed(b"text" if step == "text" else mark(step)))
+            events += framing.feed(b"text" if step == "text" else mark(step))
         assert framing.state == BUSY or framing.unsettled is None
-    (last,) = framing.feed(mark(status="5"))
+    events += framing.feed(mark(status="5"))
+    last = events[-1]
     assert isinstance(last, Prompt)
-    assert last.final == (framing.settle() is None)
+    settled = framing.settle()
+    assert last.final == (settled is None)
     assert framing.state == READY
+    prompts = [e.prompt if isinstance(e, WentOn) else e for e in (*events, settled)]
+    assert sum(e.ended for e in prompts if isinstance(e, Prompt)) == submitted
     framing.submit(b"line")
     assert list(framing.feed(mark(status="6"))) == [Prompt(6, b"/", True, 1)]
 
@@ -231,10 +239,10 @@ def test_a_line_is_a_command_when_ready_and_input_when_busy() -> None:
     # Two lines were typed and one prompt came: the second may still be at the shell's.
     assert list(framing.feed(b"done\r\n" + mark(status="7"))) == [
         Text(b"done\r\n"),
-        Prompt(7, b"/", False, 1),
+        Prompt(7, b"/", False),
     ]
     assert framing.state == BUSY
-    assert framing.settle() == Prompt(7, b"/", True, 1)
+    assert framing.settle() == Prompt(7, b"/", True, 2)
     assert framing.state == READY
     assert framing.settle() is None
 
@@ -243,13 +251,16 @@ def test_a_line_typed_ahead_is_run_by_the_shell() -> None:
     framing = ready()
     framing.submit(b"sleep 1")
     framing.submit(b"hostname")
-    assert list(framing.feed(mark())) == [Prompt(0, b"/", False, 1)]
+    assert list(framing.feed(mark())) == [Prompt(0, b"/", False)]
     assert framing.unsettled
     # An empty line is what a terminal may print by itself, and a line editor asks where its
     # cursor is; only text means that it went on.
     assert list(framing.feed(b"\r\n\x1b[6n")) == [Text(b"\r\n\x1b[6n")]
     assert framing.unsettled
-    assert list(framing.feed(b"node1\r\n")) == [Text(b"node1\r\n")]
+    assert list(framing.feed(b"node1\r\n")) == [
+        WentOn(Prompt(0, b"/", False, 1)),
+        Text(b"node1\r\n"),
+    ]
     assert framing.unsettled is None
     assert framing.settle() is None
     assert list(framing.feed(mark(status="3"))) == [Prompt(3, b"/", True, 1)]
@@ -294,13 +305,19 @@ def test_lines_typed_ahead_end_each_with_the_prompt_that_follows() -> None:
     framing = ready()
     for line in (b"sleep 1", b"false\ntrue", b"(exit 9)"):
         framing.submit(line)
-    ends = [event for event in framing.feed(mark() + mark(status="1") + mark())]
-    assert [(end.ended, end.status) for end in ends if isinstance(end, Prompt)] == [
-        (1, 0),
-        (0, 1),  # of two lines that were sent as one
-        (1, 0),
+    assert list(framing.feed(mark(status="3"))) == [Prompt(3, b"/", False)]
+    assert list(framing.feed(mark(status="1"))) == [
+        WentOn(Prompt(3, b"/", False, 1)),
+        Prompt(1, b"/", False),  # of two lines that were sent as one
     ]
-    assert list(framing.feed(mark(status="9"))) == [Prompt(9, b"/", True, 1)]
+    assert list(framing.feed(mark())) == [Prompt(0, b"/", False)]
+    framing.submit(b"(exit 8)")  # within the silence that would settle it
+    assert framing.settle() is None
+    assert list(framing.feed(mark(status="9"))) == [
+        WentOn(Prompt(0, b"/", False, 1)),
+        Prompt(9, b"/", False),
+    ]
+    assert list(framing.feed(mark(status="8")))[-1] == Prompt(8, b"/", True, 1)
 
 
 def test_what_was_thrown_away_ends_with_the_interrupt_and_the_next_line_does_not() -> None:
@@ -309,8 +326,12 @@ def test_what_was_thrown_away_ends_with_the_interrupt_and_the_next_line_does_not
     framing.submit(b"thrown away")
     framing.typed()
     framing.submit(b"pwd")  # before the prompt after the interrupt has come
-    assert list(framing.feed(mark(status="130"))) == [Prompt(130, b"/", False, 2)]
-    assert list(framing.feed(b"/\r\n" + mark())) == [Text(b"/\r\n"), Prompt(0, b"/", True, 1)]
+    assert list(framing.feed(mark(status="130"))) == [Prompt(130, b"/", False)]
+    assert list(framing.feed(b"/\r\n" + mark())) == [
+        WentOn(Prompt(130, b"/", False, 2)),
+        Text(b"/\r\n"),
+        Prompt(0, b"/", True, 1),
+    ]
 
 
 def test_a_prompt_that_nobody_asked_for_changes_nothing() -> None:
@@ -439,8 +460,8 @@ def test_pieces_of_a_long_line_that_a_program_reads_are_not_waited_for_long() ->
     framing.piece = 1023
     framing.submit(b"head -n 1")
     framing.submit(b"x" * 4000)
-    assert list(framing.feed(b"x" * 4000 + b"\r\n" + mark()))[-1] == Prompt(0, b"/", False, 1)
-    assert framing.settle() == Prompt(0, b"/", True, 1)
+    assert list(framing.feed(b"x" * 4000 + b"\r\n" + mark()))[-1] == Prompt(0, b"/", False)
+    assert framing.settle() == Prompt(0, b"/", True, 2)
 
 
 @pytest.mark.parametrize(

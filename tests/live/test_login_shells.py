@@ -128,10 +128,11 @@ def test_ctrl_c_throws_away_what_was_typed_ahead(shells: Driver) -> None:
 
 
 def test_lines_typed_ahead_have_each_its_own_status(shells: Driver) -> None:
-    lines = ["sh -c 'echo began; sleep 1; exit 3'", "(exit 4)", "(exit 0)", "(exit 5)"]
+    lines = ["sh -c 'sleep 1; echo late; exit 3'", "echo on; (exit 4)", "(exit 0)", "(exit 5)"]
     runs = [shells.start(line) for line in lines]
     shells.until(lambda: all(run.done for run in runs))
     assert [shells.statuses(run) for run in runs] == [each(3), each(4), each(0), each(5)]
+    assert [shells.outputs(run) for run in runs[:2]] == [each("late\n"), each("on\n")]
     assert shells.outputs(shells.run("echo next")) == each("next\n")
 
 
