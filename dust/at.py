@@ -1,7 +1,7 @@
 """dust-at: one command on a set of nodes, for scripts.
 
 Usage:
-  dust-at [options] (-w TARGET | TARGET) COMMAND...
+  dust-at [options] [-x TARGET]... ((-w TARGET)... | TARGET) COMMAND...
 
 The command's words are joined by spaces, as ssh does; {name}, {ip} and the like are filled in for
 each node. It runs without a terminal: standard output and error stay apart, and standard input
@@ -16,8 +16,8 @@ Output options:
   -q, --quiet         no progress and no summary
 
 Node options:
-  -w TARGET           the nodes, as pdsh and clush have it
-  -x TARGET           but not these
+  -w TARGET           the nodes, as pdsh and clush have it; may be given again
+  -x TARGET           but not these; may be given again
   -l USER             log in as this user
   --backend NAME      where nodes come from: local, ssh or ec2
   --profile NAME      the AWS profile (alone: the ec2 backend)
@@ -28,7 +28,7 @@ Node options:
 
 Further options:
   -n                  give the command no input
-  -t                  with a terminal, as ssh -t
+  -t                  with a terminal, as ssh -t; what you type reaches one node, not several
   -f N                nodes at the same time, at most
   -u SECONDS          give up what still runs after that time
   --connect-timeout SECONDS
@@ -67,6 +67,10 @@ if TYPE_CHECKING:
     from dust.report import Report, Stream
     from dust.run import Run
 
+# An option of ssh's, where clush has its -o.
+_SSH_OPTION = re.compile(r"[A-Z][A-Za-z]+[ =]")
+#: What is done with the output or the time, which a command that has the terminal does not know.
+_HANDLING = ("-b", "--json", "-o", "-e", "-n", "-u", "--retry", "--fail-fast")
 # A login name as ssh takes it, also one of a domain.
 _USER = re.compile(r"(?!-)[A-Za-z0-9_.@+\\-]+")
 
@@ -92,6 +96,8 @@ def _run(options: dict[str, Any]) -> int:
     from dust.oneshot import OneShots
     from dust.run import Run
 
+    if options["TARGET"] == "--":
+        options["TARGET"], *options["COMMAND"] = options["COMMAND"]
     _check(options)
     timeout, retries = _seconds(options, "-u"), _count(options["--retry"])
     preferences = _preferences(options)
@@ -107,8 +113,8 @@ def _run(options: dict[str, Any]) -> int:
         return calls.argv(cluster.backend, node, line(node), tty=options["-t"], options=ours)
 
     if options["--dry-run"]:
-        return _rehearse(nodes, argv, cluster)
-    if options["-t"] and len(nodes) == 1 and os.isatty(0) and os.isatty(1):
+        return _rehearse(nodes, argv, None if options["-N"] else cluster.label)
+    if options["-t"] and len(nodes) == 1 and _is_plain(options):
         return _hand_over(
             calls.argv(cluster.backend, nodes[0], line(nodes[0]), options=preferences)
         )
@@ -136,6 +142,16 @@ def _run(options: dict[str, Any]) -> int:
 
 def _check(options: dict[str, Any]) -> None:
     """Refuse forms of output that exclude each other. Raises UsageError."""
+    command = next(iter(options["COMMAND"]), "")
+    if not command:
+        raise UsageError("there is no command")
+    if command.startswith("-") and command != "--":
+        raise UsageError(f"{command} stands after the target: options come before it")
+    if options["-o"] and _SSH_OPTION.match(options["-o"]):
+        raise UsageError("-o takes a folder for the output; options of ssh are read from -F")
+    if options["-o"] and options["-e"]:
+        if os.path.abspath(options["-o"]) == os.path.abspath(options["-e"]):
+            raise UsageError("-o and -e: each needs a folder of its own")
     forms = [name for name in ("-N", "-b", "--json") if options[name]]
     if options["--json"]:
         forms += [name for name in ("-o", "-e") if options[name] is not None]
@@ -145,20 +161,20 @@ def _check(options: dict[str, Any]) -> None:
 
 def _nodes(cluster: Cluster, options: dict[str, Any]) -> list[Node]:
     """The running nodes of the target, less the excluded ones. Raises TargetError."""
-    if "@" in f"{options['-w'] or options['TARGET']}{options['-x'] or ''}":
+    targets, others = options["-w"] or [options["TARGET"]], options["-x"]
+    if any("@" in target for target in (*targets, *others)):
         from dust.groups import Groups  # few targets name one
 
         cluster.groups = Groups()
-    target = options["TARGET"] if options["-w"] is None else options["-w"]
-    if not target.strip():  # a script's variable that is not set
+    if not all(target.strip() for target in targets):  # a script's variable that is not set
         raise UsageError("the target is empty; '*' is all nodes")
-    nodes = cluster.running(target)
-    if options["-x"]:
-        excluded = {node.id for node in cluster.select(options["-x"])}
-        nodes = [node for node in nodes if node.id not in excluded]
+    nodes = {node.id: node for target in targets for node in cluster.running(target)}
+    for target in others:
+        for node in cluster.select(target):
+            nodes.pop(node.id, None)
         if not nodes:
-            raise UsageError(f"-x {options['-x']} leaves no node")
-    return nodes
+            raise UsageError(f"-x {target} leaves no node")
+    return list(nodes.values())
 
 
 def _line(words: list[str], nodes: list[Node], cluster: Cluster) -> Callable[[Node], str]:
@@ -250,10 +266,11 @@ def _feed(options: dict[str, Any]) -> Feed | None:
     """Standard input, where the command may have it."""
     if options["-n"] or options["-i"] == "-":
         return None
-    if os.isatty(0):
-        # one of a job in the background would stop us, and a remote terminal echoes by itself
-        if options["-t"] or os.tcgetpgrp(0) != os.getpgrp():
-            return None
+    # One of a job in the background would stop us, and a remote terminal echoes by itself.
+    if os.isatty(0) and (options["-t"] or os.tcgetpgrp(0) != os.getpgrp()):
+        if options["-t"] and not options["--quiet"]:
+            print(f"{NAME}: what you type reaches no node", file=sys.stderr)
+        return None
     from dust.feed import Feed
 
     return Feed(0)
@@ -262,17 +279,27 @@ def _feed(options: dict[str, Any]) -> Feed | None:
 # --- what is done
 
 
-def _rehearse(nodes: list[Node], argv: Callable[[Node, str], list[str]], cluster: Cluster) -> int:
-    """Show what would be run."""
+def _rehearse(
+    nodes: list[Node],
+    argv: Callable[[Node, str], list[str]],
+    name: Callable[[Node], str] | None,
+) -> int:
+    """Show what would be run, behind the names of the nodes if these are wanted."""
     from shlex import join
 
     from dust.plain import printable
     from dust.printer import write
 
     for node in nodes:
-        line = printable(f"[{cluster.label(node)}] {join(argv(node, os.devnull))}")
+        label = f"[{name(node)}] " if name else ""
+        line = printable(label + join(argv(node, os.devnull)))
         write(1, f"{line}\n".encode("utf-8", "replace"))
     return 0
+
+
+def _is_plain(options: dict[str, Any]) -> bool:
+    """Whether ssh may have the terminal itself, with what else was asked for."""
+    return os.isatty(0) and os.isatty(1) and not any(options[name] for name in _HANDLING)
 
 
 def _hand_over(argv: list[str]) -> int:

@@ -106,6 +106,9 @@ def parse(doc: str, words: list[str], name: str, *, options_first: bool = False)
         raise UsageError(f"cannot understand these arguments\nUsage:{usage}") from error
     if found["--help"]:
         raise HelpWanted(doc)
+    for option, value in found.items():
+        if option.startswith("-") and value == "":  # a script's variable that is not set
+            raise UsageError(f"the value of {option} is empty")
     if found["--version"]:
         raise HelpWanted(version)
     return dict(found)

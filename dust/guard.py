@@ -7,6 +7,7 @@ import signal
 from contextlib import suppress
 from types import TracebackType
 
+from dust.errors import DustError
 from dust.limits import LONGEST_SOCKET
 
 # Waits for the end of its input, then removes the folder $1 and ends its process group.
@@ -29,7 +30,10 @@ class Guard:
         self.whole = False
 
     def __enter__(self) -> Guard:
-        os.mkdir(self.folder, 0o700)
+        try:
+            os.mkdir(self.folder, 0o700)
+        except OSError as error:
+            raise DustError(f"{self.folder}: cannot be made: {error.strerror}") from error
         end, self._lifeline = os.pipe()
         null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
         self.group = os.posix_spawn(

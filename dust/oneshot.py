@@ -485,7 +485,7 @@ class OneShots:
         if self._running.pop(pid, None):
             os.kill(pid, signal.SIGTERM)
             self._hang_up(shot)
-            self._fail(shot, TIMEOUT, f"still running after {self._timeout:g} s", TIMED_OUT)
+            self._fail(shot, TIMEOUT, f"no end after {self._timeout:g} s", TIMED_OUT)
 
     def _fail(self, shot: Shot, state: str, why: str, status: int | None = None) -> None:
         shot.result.fail(state, why, status)

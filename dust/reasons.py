@@ -47,6 +47,8 @@ _LAST_WORDS = re.compile(
     rb"|Connection (?:closed|reset) by [^\r\n]*|Timeout, server \S+ not responding\."
     rb"|client_loop: [^\r\n]*|ssh_\w+: [^\r\n]*)\r*\n)+\Z"
 )
+#: What ssh prints after what is wrong with a configuration.
+_BAD_CONFIGURATION = ": terminating, "
 _CHANGED = re.compile(r"Offending \S+ key in ((.+):\d+)")
 _OF = re.compile(r"Host key for (\S+) has changed ")
 _UNKNOWN = re.compile(r"No \S+ host key is known for ")
@@ -59,6 +61,8 @@ def reason(said: str) -> tuple[str, str]:
         for at, line in enumerate(said_lines):
             if pattern.search(line):
                 return kind, _sentence(kind, said_lines, at)
+    if said_lines and _BAD_CONFIGURATION in said_lines[-1]:
+        return "ended", said_lines[0]
     return "ended", said_lines[-1] if said_lines else ""
 
 

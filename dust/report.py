@@ -193,8 +193,7 @@ class Kept(Silent):
 class Objects(Bytes):
     """One JSON object a line for each node, as it ends; this takes standard error, Kept the rest.
 
-    Bytes that are no UTF-8 become lone surrogates
-    (`\\udc80` and up), as `os.fsdecode` makes them, so that nothing is lost.
+    Output that is no UTF-8 is there twice: as text that says so (U+FFFD), and whole in base64.
     """
 
     def __init__(self, run: Run, name: Callable[[Node], str]) -> None:
@@ -214,15 +213,23 @@ class Objects(Bytes):
             {
                 "node": self._name(result.node),
                 "status": None if result.error else result.status,
-                "stdout": result.transcript.data().decode("utf-8", "surrogateescape"),
-                "stderr": self._errors.pop(result.node.id)
-                .data()
-                .decode("utf-8", "surrogateescape"),
+                **_texts("stdout", result.transcript.data()),
+                **_texts("stderr", self._errors.pop(result.node.id).data()),
                 "seconds": None if result.seconds is None else round(result.seconds, 3),
                 "error": result.error,
             }
         )
         self._batch.append(f"{text}\n".encode())
+
+
+def _texts(key: str, data: bytes) -> dict[str, str]:
+    try:
+        return {key: data.decode()}
+    except UnicodeDecodeError:
+        from base64 import b64encode  # most output is text
+
+        whole = b64encode(data).decode()
+        return {key: data.decode("utf-8", "replace"), f"{key}_base64": whole}
 
 
 class Progress:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import resource
+import shlex
 import signal
 import socket
 import subprocess
@@ -143,7 +144,8 @@ def test_each_node_is_an_object(at: At) -> None:
     found = {each["node"]: each for each in map(json.loads, done.stdout.splitlines())}
     assert found["n1"].pop("seconds") > 0
     assert found["n1"] == {
-        "node": "n1", "status": 0, "stdout": "café \udc80", "stderr": "e\n", "error": "",
+        "node": "n1", "status": 0, "stdout": "café \ufffd", "stderr": "e\n", "error": "",
+        "stdout_base64": "Y2Fmw6kggA==",
     }  # fmt: skip
     assert found["n2"]["status"] == 1
 
@@ -241,6 +243,13 @@ def test_the_worst_status_counts(at: At) -> None:
     assert b"n1: exit 255" in at("-S", "n1", "exit 255", status=255).stderr
 
 
+def test_a_folder_for_what_is_kept_that_cannot_be_made(at: At) -> None:
+    at.env["TMPDIR"] = "/nonexistent"
+    done = at("n1", "true", status=2)
+    assert done.stderr.startswith(b"dust-at: /nonexistent/")
+    assert b"Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -261,6 +270,13 @@ def test_the_worst_status_counts(at: At) -> None:
         (["-x", "n1", "n1", "true"], b"-x n1 leaves no node"),
         (["--nonsense", "n1", "true"], b"--nonsense"),
         (["--backend", "nosuch", "n1", "true"], b"nosuch"),
+        (["-i", "", "n1", "true"], b"the value of -i is empty"),
+        (["-l", "", "n1", "true"], b"the value of -l is empty"),
+        (["-o", "d", "-e", "./d", "n1", "true"], b"a folder of its own"),
+        (["-o", "StrictHostKeyChecking=no", "n1", "true"], b"read from -F"),
+        (["2", "-w", "n1", "true"], b"options come before it"),
+        (["--", "n1"], b"no command"),
+        (["n1", ""], b"no command"),
     ],
 )
 def test_wrong_usage(at: At, arguments: list[str], message: bytes) -> None:
@@ -272,7 +288,7 @@ def test_wrong_usage(at: At, arguments: list[str], message: bytes) -> None:
 def test_a_time_that_is_up(at: At) -> None:
     done = at("-u", "0.7", "n[1-2]", "echo here; [ {name} = n1 ] || exec sleep 1000", status=124)
     assert lines(done.stdout) == ["[n1] here", "[n2] here"]
-    assert b"n2: still running after 0.7 s" in done.stderr
+    assert b"n2: no end after 0.7 s" in done.stderr
 
 
 def test_nodes_that_cannot_be_reached(at: At, hosts: Callable[..., str]) -> None:
@@ -332,7 +348,11 @@ def test_nothing_outlives_it_when_it_is_killed(at: At) -> None:
 
 def test_the_spellings_of_pdsh(at: At) -> None:
     assert lines(at("-w", "n[1-3]", "-x", "n2", "echo", "a").stdout) == ["[n1] a", "[n3] a"]
+    assert lines(at("-w", "n1", "-w", "n[2-4]", "-x", "n2", "-x", "n3", "echo").stdout) == [
+        "[n1] ", "[n4] ",
+    ]  # fmt: skip
     assert at("n1", "--", "echo", "-n").stdout == b""
+    assert at("--", "n1", "echo", "a").stdout == b"[n1] a\n"
 
 
 def test_what_is_only_shown(at: At) -> None:
@@ -340,6 +360,9 @@ def test_what_is_only_shown(at: At) -> None:
     shown = done.stdout.decode().splitlines()
     assert [line.partition(" ")[0] for line in shown] == ["[n1]", "[n2]"]
     assert all(" ssh " in line and "User=me" in line for line in shown)
+    (line,) = at("--dry-run", "-N", "n1", "echo a 'b c'").stdout.decode().splitlines()
+    assert shlex.split(line)[0] == "ssh"
+    assert shlex.split(line)[-1] == "echo a 'b c'"
     assert not (at.homes["n1"] / "a b").exists()
 
 

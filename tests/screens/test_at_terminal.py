@@ -147,3 +147,24 @@ def test_typed_input_reaches_all(at: At) -> None:
         screen.line("hello")
         assert screen.wait_for_end() == 0
         assert screen.text.count("] hello") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (["-u", "1"], 124, "worker1: no end after 1 s"),
+        (["-o", "out"], 0, ""),
+        (["--json"], 0, '"node": "worker1"'),
+    ],
+)
+def test_a_terminal_for_one_node_keeps_to_the_other_options(
+    at: At, tmp_path: Path, options: list[str], status: int, said: str
+) -> None:
+    options = [str(tmp_path / word) if word == "out" else word for word in options]
+    command = "exec sleep 600" if status else "tty"
+    with at("-t", *options, "worker1", command) as screen:
+        assert screen.wait_for_end() == status
+        assert said in screen.text
+        assert "what you type reaches no node" in screen.text
+    if "-o" in options:
+        assert "/dev/pts/" in (tmp_path / "out" / "worker1").read_text()

@@ -346,7 +346,7 @@ def test_dust_at(home: Path) -> None:
     assert at("worker1", "(exit 9)").returncode == 9
     late = at("-u", "0.5", "worker1", "sleep", "100")
     assert late.returncode == 124
-    assert "worker1: still running after 0.5 s" in late.stderr
+    assert "worker1: no end after 0.5 s" in late.stderr
     assert at("nobody", "true").returncode == 2
     assert at("worker1").returncode == 2
     assert at("--version").stdout.startswith("dust-at 0.")
