@@ -168,7 +168,7 @@ def _nodes(cluster: Cluster, options: dict[str, Any]) -> list[Node]:
         cluster.groups = Groups()
     if not all(target.strip() for target in targets):  # a script's variable that is not set
         raise UsageError("the target is empty; '*' is all nodes")
-    nodes = {node.id: node for target in targets for node in cluster.running(target)}
+    nodes = {node.id: node for target in targets for node in cluster.addressed(target)}
     for target in others:
         for node in cluster.select(target):
             nodes.pop(node.id, None)

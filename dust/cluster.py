@@ -205,6 +205,21 @@ class Cluster:
             raise TargetError(f"no node of {what} is running: {states}; `start` starts nodes")
         return running
 
+    def addressed(self, target: str) -> list[Node]:
+        """The nodes that something is sent to: the running ones, and those the target spells out.
+
+        It fails on those of them that do not run. Raises `TargetError` if none runs.
+        """
+        running = self.running(target)
+        nodes = self.select(target)
+        if len(running) == len(nodes) or target.strip() in ("", "*"):
+            return running
+        from dust.targets import spelled
+
+        numbers = {number: id for id, number in self._numbers.items()}
+        wanted = {node.id for node in spelled(target, nodes, numbers)}
+        return [node for node in nodes if node.running or node.id in wanted]
+
     def nothing(self) -> str:
         """Say that the working set has no nodes, and why."""
         if self.working_set:

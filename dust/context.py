@@ -10,7 +10,7 @@ import signal
 import sys
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -121,15 +121,19 @@ class Context:
         self._tell_cluster()
         return self.cluster.running(target)
 
+    def addressed(self, target: str = "") -> list[Node]:
+        """The running nodes of a target, and those it spells out, which fail if they do not run."""
+        self._tell_cluster()
+        return self.cluster.addressed(target)
+
     def run(self, target: str, line: str, timeout: float | None = None) -> list[Result]:
-        """Run a line quietly on a target's running nodes and wait for the results.
+        """Run a line quietly on a target's nodes and wait for the results.
 
         Where something else runs it waits for the prompt.
         """
-        nodes = self.running(target)
-        run = self.send(nodes, line, quiet=True)
+        run = self.send(self.addressed(target), line, quiet=True)
         links = self.sessions.links
-        if busy := [n for n in nodes if links[n.id].queue and links[n.id].state in LIVE]:
+        if busy := [n for n in run.unfinished() if links[n.id].queue and links[n.id].state in LIVE]:
             self.printer.tell(f"{self.cluster.labels(busy)}: something else runs there, waiting")
         if not self.wait(lambda: run.done, timeout, run):
             for result in run.results.values():
@@ -278,11 +282,11 @@ class Context:
         """Copy files and directories of this machine into a directory of nodes."""
         names = transfers.local_names(files)
         where = transfers.remote_directory(directory)
-        return self._copy(self.running(target), True, names, lambda node: where)
+        return self._copy(self.addressed(target), True, names, lambda node: where)
 
     def get(self, target: str, files: Sequence[str], directory: str = ".") -> list[Copied]:
         """Copy what patterns match on nodes into `directory/NODE` here."""
-        nodes = self.running(target)
+        nodes = self.addressed(target)
         folders = transfers.folders(nodes, directory, self.cluster.label)
         patterns = [transfers.remote_pattern(each) for each in files]
         return self._copy(nodes, False, patterns, lambda node: folders[node.id])
@@ -309,7 +313,7 @@ class Context:
             return transfers.order(node, argv, put, names, where(node), folder, timeout, asking)
 
         with self.display.answers_kept():
-            reach = self.sessions.reach(nodes)
+            reach = self.sessions.reach([node for node in nodes if node.running])
             self.wait(lambda: reach.done)
             copies = Copies(self.sessions, nodes, order, self.settings.fanout, self._desk)
             self._follow(copies)
@@ -338,13 +342,22 @@ class Context:
         whole = quiet or self.settings.output != "stream"
         text = lines.filled(line, nodes, self.cluster.number) if "{" in line else line
         if self.display.log:
-            for node in nodes:
+            for node in filter(lambda node: node.running, nodes):
                 self.display.log.sent(node, text if isinstance(text, str) else text(node))
         run = self.sessions.run(nodes, text, whole=whole, quiet=quiet)
         run.line = line
         if not quiet:
             self.last = run
+            self._tell_absent(nodes)
         return run
+
+    def _tell_absent(self, nodes: Iterable[Node]) -> None:
+        absent: dict[str, list[Node]] = {}
+        for node in nodes:
+            if not node.running:
+                absent.setdefault(node.absence, []).append(node)
+        for absence, those in absent.items():
+            self.printer.tell(f"{self.cluster.labels(those)}: {absence}")
 
     def wait(
         self, done: Callable[[], bool], timeout: float | None = None, run: Run | None = None

@@ -97,6 +97,7 @@ class Coordinator:
         takes = {READY} if quiet else LIVE
         run = Run.on(nodes, line if isinstance(line, str) else "", whole=whole, quiet=quiet)
         frame = _frame(line) if isinstance(line, str) else b""
+        nodes = run.unfinished()
         self.open(nodes)
         for node in nodes:
             link = self.links[node.id]

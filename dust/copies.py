@@ -97,7 +97,12 @@ class Copies:
         self._order = order
         self._fanout = fanout
         self._desk = desk
-        self._waiting = deque(self.results.values())
+        self._waiting: deque[Copied] = deque()
+        for result in self.results.values():
+            if result.node.running:
+                self._waiting.append(result)
+            else:
+                result.state, result.error = UNREACHABLE, result.node.absence
         self._lanes: list[_Lane] = []
         self._finished = messages.Moved(0, 0, 0, 0)
         self._launch()

@@ -39,6 +39,11 @@ class Glob(NamedTuple):
         return None
 
     @property
+    def listing(self) -> bool:
+        """Whether it spells out what it matches: text, and ranges of numbers."""
+        return all(part.kind in ("text", "range") for part in self.parts)
+
+    @property
     def plain(self) -> str:
         """The pattern without quotes, for messages and for finding names that are near."""
         return "".join(

@@ -44,6 +44,11 @@ class Node(NamedTuple):
         """Whether a session can be opened on it."""
         return self.state == "running"
 
+    @property
+    def absence(self) -> str:
+        """Why nothing can be sent to it; "" if it runs."""
+        return "" if self.running else f"it is {self.state}"
+
     def properties(self) -> dict[str, str]:
         """Every property but the tags, by the name that `key=glob` and `show -vv` use."""
         return {

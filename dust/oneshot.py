@@ -29,7 +29,7 @@ from dust.guard import Guard
 from dust.jumps import Jump
 from dust.limits import backoff, raise_open_files
 from dust.node import Node
-from dust.run import INTERRUPTED, NOT_BEGUN, TIMED_OUT, TIMEOUT, UNREACHABLE, Result, Run
+from dust.run import INTERRUPTED, NOT_BEGUN, RUNNING, TIMED_OUT, TIMEOUT, UNREACHABLE, Result, Run
 from dust.signals import ENDING, Signalled, Signals
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class OneShots:
     ) -> None:
         self.run = run
         self._stopped = False
+        self._absent: list[Result] = []
         self._feed = feed
         self._asker = asker
         self._askpass: Askpass | None = None
@@ -122,6 +123,10 @@ class OneShots:
         self._wanted: deque[Shot] = deque()
         self._gates: Gates[Shot] = Gates(self._start_gate, patience)
         for at, result in enumerate(run.results.values()):
+            if result.state != RUNNING:
+                self._absent.append(result)
+                self._stopped |= fail_fast
+                continue
             log = os.path.join(guard.folder, str(at))
             shot = Shot(result, argv(result.node, log), log)
             if jump := (jumps or {}).get(result.node.id):
@@ -152,6 +157,8 @@ class OneShots:
                     self._answer_questions(self._asker)
                 self._launch()
                 self._outlet = outlet()
+                for result in self._absent:
+                    self._outlet.ended(result)
                 try:
                     number = self._loop()
                 except BaseException:

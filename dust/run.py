@@ -136,7 +136,7 @@ class Run:
         self.line = line
         self.quiet = quiet
         self.results = {result.node.id: result for result in results}
-        self.pending = len(self.results)
+        self.pending = sum(result.state == RUNNING for result in self.results.values())
         self.begun = time.monotonic()
         self.seconds: float | None = None
 
@@ -144,10 +144,16 @@ class Run:
     def on(
         cls, nodes: Iterable[Node], line: str, *, whole: bool = False, quiet: bool = False
     ) -> Run:
-        """A run that is about to begin; `whole`: keep all output, however much."""
+        """A run that is about to begin; `whole`: keep all output, however much.
+
+        It has failed already on a node that does not run.
+        """
         nodes = list(nodes)
         limit = max(KEPT_EACH, KEPT // max(1, len(nodes)))
-        results = (Result(node, Transcript(limit, whole)) for node in nodes)
+        results = [Result(node, Transcript(limit, whole)) for node in nodes]
+        for result in results:
+            if absence := result.node.absence:
+                result.fail(UNREACHABLE, absence)
         return cls(line, results, quiet=quiet)
 
     @property

@@ -75,7 +75,7 @@ class Shell:
 
     def _remote(self, action: lines.Remote, wait: bool) -> int:
         context = self.context
-        nodes = context.running(action.target)
+        nodes = context.addressed(action.target)
         self._check_complete(nodes, action.line)
         run = context.send(nodes, action.line)
         if not wait:

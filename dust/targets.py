@@ -69,6 +69,27 @@ def select(target: str | Expr, view: View) -> list[Node]:
     return nodes
 
 
+def spelled(target: str, nodes: Iterable[Node], numbers: Mapping[int, str]) -> list[Node]:
+    """Those of selected nodes that their target spells out: by name, by number, or in a range."""
+    names: list[Callable[[str], bool]] = []
+    ids: set[str] = set()
+    parts = [parse(target)]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, Pair):
+            parts += (part.left, part.right)
+        elif isinstance(part, Name) and part.glob.listing:
+            names.append(part.glob.matcher())
+        elif isinstance(part, Numbers):
+            ids |= {id for number, id in numbers.items() if part.first <= number <= part.last}
+    return [
+        node
+        for node in nodes
+        if node.id in ids
+        or any(matches(node.name) or matches(f"{node.name}~{node.id}") for matches in names)
+    ]
+
+
 def _ids(expr: Expr, view: View) -> set[str]:
     """The ids that a target stands for."""
     if isinstance(expr, Pair):

@@ -168,6 +168,26 @@ def test_running_nodes_of_a_target(cluster: Cluster) -> None:
         cluster.running("worker2")
 
 
+@pytest.mark.parametrize(
+    ("target", "addressed"),
+    [
+        ("worker*", "worker1"),
+        ("state=*", "master worker1 web1 lone"),
+        ("*", "master worker1 web1 lone"),
+        ("worker[1-2]", "worker1 worker2"),
+        ("master,worker2", "master worker2"),
+        ("1-4", "master worker1 worker2 web1"),
+        ("worker[1-2]!worker2", "worker1"),
+        ("worker[1-2]&state=running", "worker1"),
+        ("slurm1", "master worker1"),
+    ],
+)
+def test_what_a_target_spells_out_is_addressed_also_if_it_does_not_run(
+    cluster: Cluster, target: str, addressed: str
+) -> None:
+    assert names(cluster.addressed(target)) == addressed.split()
+
+
 def test_results_and_sessions_are_asked(cluster: Cluster) -> None:
     states = {"i-master": "ready", "i-web1": "waiting"}
     cluster.state_of = lambda id: states.get(id, "")

@@ -107,7 +107,7 @@ def test_the_switch_gives_the_user_their_shell_and_takes_it_back(tmp_path: Path,
             local.submit(shells.TO_LINES)
             echo = text(local.prompted())
             assert shells.TO_LINES.strip() in echo  # the user's shell shows what is typed
-            assert local.run(b"echo hi") == (b"hi\r\n", Prompt(0, local.framing.directory, True))
+            assert local.run(b"echo hi") == (b"hi\r\n", Prompt(0, local.framing.directory, True, 1))
         local.submit(shells.ANEW)
         assert text(local.prompted()) == b""
         assert local.run(b"echo hi")[0] == b"hi\r\n"
@@ -119,7 +119,7 @@ def test_the_mark_comes_back_where_a_command_changes_the_prompt(tmp_path: Path, 
         local.begin()
         for line in (b"PS1='mine> '", b"PS1='(venv) '$PS1", b"export PS1=x; false"):
             local.run(line)
-        assert local.run(b"(exit 5)") == (b"", Prompt(5, local.framing.directory, True))
+        assert local.run(b"(exit 5)") == (b"", Prompt(5, local.framing.directory, True, 1))
         assert b"7770" not in local.run(b"env")[0]
 
 
@@ -128,7 +128,7 @@ def test_bash_keeps_the_mark_where_a_file_sets_prompt_command(tmp_path: Path) ->
         (tmp_path / "home" / "rc").write_text("PROMPT_COMMAND='PS1=theirs; false'\nPS1='rc> '\n")
         local.begin()
         local.run(b". ./rc")
-        assert local.run(b"(exit 5)") == (b"", Prompt(5, local.framing.directory, True))
+        assert local.run(b"(exit 5)") == (b"", Prompt(5, local.framing.directory, True, 1))
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -25,6 +26,18 @@ def dust(home: Path, *arguments: str, stdin: str = "", **env: str) -> Done:
         text=True,
         timeout=60,
         env={**os.environ, "DUST_HOME": str(home), **env},
+    )
+
+
+def at(home: Path, *arguments: str) -> Done:
+    """Run dust-at with its input and output on pipes."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "bin" / "dust-at"), *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "DUST_HOME": str(home)},
     )
 
 
@@ -183,6 +196,27 @@ def test_nobody_reads_the_output(home: Path) -> None:
     assert process.wait(20) == 128 + signal.SIGPIPE
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+def test_a_node_that_is_spelled_out_and_does_not_run_is_told(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text\n")
+    dust(home, "-c", "stop -y worker2")
+    try:
+        done = dust(home, "-c", "@worker[1-2] echo in", "-c", "last")
+        assert "[worker1] in\n" in done.stdout
+        assert "worker2: it is stopped\nworker2: unreachable · 1 ok" in done.stderr
+        assert done.returncode == 255
+        assert dust(home, "-c", "@worker* echo in").returncode == 0
+        done = dust(home, "-c", f"put '{tmp_path}/file' worker1,worker2")
+        assert "worker2: it is stopped" in done.stderr
+        assert "1 file to worker1" in done.stdout
+        assert done.returncode != 0
+        done = at(home, "--json", "worker[1-2]", "true")
+        found = {each["node"]: each for each in map(json.loads, done.stdout.splitlines())}
+        assert (found["worker1"]["status"], found["worker2"]["error"]) == (0, "it is stopped")
+        assert done.returncode == 255
+    finally:
+        dust(home, "-c", "start -y worker2")
 
 
 @pytest.mark.parametrize(
