@@ -1,4 +1,4 @@
-"""What commands work with: nodes, sessions, output, settings. The real `dust.command.Dust`."""
+"""What commands work with: nodes, sessions, output, settings. The real `dust.api.Dust`."""
 
 from __future__ import annotations
 
