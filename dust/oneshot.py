@@ -288,18 +288,8 @@ class OneShots:
         output, write_output = os.pipe()
         errors, write_errors = os.pipe()
         try:
-            shot.pid = os.posix_spawnp(
-                shot.argv[0],
-                shot.argv,
-                self._environment,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, fd, at)
-                    for at, fd in enumerate((theirs, write_output, write_errors))
-                ],
-                setpgroup=self._guard.group,
-                setsigmask=[],
-                setsigdef=[signal.SIGPIPE, signal.SIGHUP],
-            )
+            fds = theirs, write_output, write_errors
+            shot.pid = self._guard.start(shot.argv, self._environment, fds)
         finally:
             for fd in (write_output, write_errors, *([theirs] if self._feed else [])):
                 os.close(fd)
@@ -308,15 +298,7 @@ class OneShots:
 
     def _start_gate(self, argv: list[str]) -> int:
         """Run an ssh that only opens a connection; what it says is in its log."""
-        return os.posix_spawnp(
-            argv[0],
-            argv,
-            self._environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, self._null, fd) for fd in range(3)],
-            setpgroup=self._guard.group,
-            setsigmask=[],
-            setsigdef=[signal.SIGPIPE, signal.SIGHUP],
-        )
+        return self._guard.start(argv, self._environment, [self._null] * 3)
 
     def _attend(self, shot: Shot) -> None:
         """Take up what its ssh prints, and give it the input from the beginning."""
