@@ -17,12 +17,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from dust import config
 from dust.asker import Asker
-from dust.errors import ConfigError, DustError
+from dust.errors import DustError
 from dust.feed import Feed
 from dust.gates import Gates
 from dust.guard import Guard
@@ -33,8 +31,8 @@ from dust.run import INTERRUPTED, NOT_BEGUN, TIMED_OUT, TIMEOUT, UNREACHABLE, Re
 from dust.signals import ENDING, Signalled, Signals
 
 if TYPE_CHECKING:
-    from dust.askpass import Askpass, Inquiry
-    from dust.questions import Question, Questions
+    from dust.inquiries import Inquiries
+    from dust.questions import Question
 
 #: Most bytes taken at once from one node, and the size asked for of the pipe they come through.
 TAKEN = 1 << 18
@@ -109,8 +107,7 @@ class OneShots:
         self._stopped = False
         self._feed = feed
         self._asker = asker
-        self._askpass: Askpass | None = None
-        self._questions: Questions | None = None
+        self._inquiries: Inquiries | None = None
         self._environment: Mapping[str, str] = dict(os.environ)  # decoded once, not for each
         self._fanout = fanout
         self._timeout = timeout
@@ -149,7 +146,7 @@ class OneShots:
             self._null = os.open(os.devnull, os.O_RDWR)
             try:
                 if self._asker:
-                    self._answer_questions(self._asker)
+                    self._take_questions(self._asker)
                 self._launch()
                 self._outlet = outlet()
                 try:
@@ -189,8 +186,8 @@ class OneShots:
         with suppress(ProcessLookupError):
             for pid in self._gates.running:
                 os.kill(pid, signal.SIGTERM)
-        if self._askpass:
-            self._askpass.close()
+        if self._inquiries:
+            self._inquiries.close()
         os.close(self._null)
         self._selector.close()
 
@@ -202,8 +199,8 @@ class OneShots:
                 self._signalled()
             elif key.fileobj is self._feed:
                 self._take()
-            elif key.fileobj is self._askpass:
-                self._askpass.serve()
+            elif key.fileobj is self._inquiries:
+                self._inquiries.serve()
             elif key.fd == key.data.stdin:
                 self._give(key.data)
             elif key.fd in key.data.outputs:
@@ -230,6 +227,15 @@ class OneShots:
                 raise Signalled(number)
         self._reap()
 
+    # --- what ssh asks
+
+    def _take_questions(self, asker: Asker) -> None:
+        from dust.inquiries import Inquiries  # without a terminal nobody is asked
+
+        self._inquiries = Inquiries(self._guard.folder, partial(self._ask, asker), self._tell)
+        self._environment = self._inquiries.environment
+        self._selector.register(self._inquiries, selectors.EVENT_READ)
+
     def _ask(self, asker: Asker, question: Question) -> str | None:
         """Ask the user; no command's time runs meanwhile."""
         self._outlet.erase()
@@ -239,32 +245,11 @@ class OneShots:
         self._limits = deque((at + spent, pid, shot) for at, pid, shot in self._limits)
         return answer
 
-    # --- starting
-
-    def _answer_questions(self, asker: Asker) -> None:
-        from dust import askpass  # without a terminal nobody is asked
-
-        path = os.path.join(self._guard.folder, "asked")
-        self._askpass = askpass.Askpass(path, partial(self._asked, asker), self._tell)
-        try:
-            program = askpass.program(config.folder("cache"))
-        except ConfigError:  # a home that cannot be written
-            program = askpass.program(Path(self._guard.folder))
-        self._environment = self._askpass.environment(program)
-        self._selector.register(self._askpass, selectors.EVENT_READ)
-
-    def _asked(self, asker: Asker, inquiry: Inquiry) -> None:
-        from dust.questions import Questions, Waiting  # most are asked nothing
-
-        if self._questions is None:
-            self._questions = Questions()
-        waiting = Waiting(inquiry.asker, "", inquiry.answer)
-        self._questions.add(waiting, inquiry.text, inquiry.secret)
-        self._questions.put(partial(self._ask, asker))
-
     def _tell(self, text: str) -> None:
         self._outlet.erase()
         print(text, file=sys.stderr)
+
+    # --- starting
 
     def _launch(self) -> None:
         try:
