@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dust.asker import Asker
 from dust.errors import DustError
-from dust.feed import Feed
+from dust.feed import Feed, Feeding, Reader
 from dust.gates import Gates
 from dust.guard import Guard
 from dust.jumps import Jump
@@ -63,7 +63,7 @@ class Outlet(Protocol):
 
 
 class Shot:
-    """One node's part: its ssh, the pipes to it (-1: closed) and the input it was given."""
+    """One node's part: its ssh, and the pipes to it."""
 
     def __init__(self, result: Result, argv: list[str], log: str) -> None:
         self.result = result
@@ -72,9 +72,8 @@ class Shot:
         self.pid = 0
         self.begun = self.first = 0.0
         self.tries = 0
-        self.stdin = -1
+        self.reader: Reader | None = None
         self.outputs: dict[int, bool] = {}  # descriptor to: is standard error
-        self.given = 0
         self.spoke = False
 
 
@@ -105,7 +104,6 @@ class OneShots:
     ) -> None:
         self.run = run
         self._stopped = False
-        self._feed = feed
         self._asker = asker
         self._inquiries: Inquiries | None = None
         self._environment: Mapping[str, str] = dict(os.environ)  # decoded once, not for each
@@ -115,6 +113,7 @@ class OneShots:
         self._retries = retries
         self._fail_fast = fail_fast
         self._selector = selectors.DefaultSelector()
+        self._feeding = Feeding(feed, self._selector) if feed else None
         self._guard = guard
         self._wanted: deque[Shot] = deque()
         self._gates: Gates[Shot] = Gates(self._start_gate, patience)
@@ -129,8 +128,6 @@ class OneShots:
         self._running: dict[int, Shot] = {}
         self._later: list[tuple[float, int, Shot]] = []
         self._limits: deque[tuple[float, int, Shot]] = deque()
-        self._starved: set[Shot] = set()
-        self._watched = False
 
     # --- the loop
 
@@ -193,16 +190,17 @@ class OneShots:
 
     def _turn(self, timeout: float | None) -> None:
         """Wait for whatever comes first, and handle all there is."""
-        self._watch_feed()
+        if self._feeding:
+            self._feeding.watch()
         for key, _ in self._selector.select(self._until(timeout)):
             if key.fileobj is self._signals:
                 self._signalled()
-            elif key.fileobj is self._feed:
-                self._take()
             elif key.fileobj is self._inquiries:
                 self._inquiries.serve()
-            elif key.fd == key.data.stdin:
-                self._give(key.data)
+            elif isinstance(key.data, Feeding):
+                key.data.take()
+            elif self._feeding and isinstance(key.data, Reader):
+                self._feeding.give(key.data)
             elif key.fd in key.data.outputs:
                 self._read(key.data, key.fd)
         now = time.monotonic()
@@ -269,16 +267,17 @@ class OneShots:
                 self._fanout = len(self._running)
 
     def _start(self, shot: Shot) -> None:
-        theirs, ours = os.pipe() if self._feed else (self._null, -1)
+        theirs, ours = os.pipe() if self._feeding else (self._null, -1)
         output, write_output = os.pipe()
         errors, write_errors = os.pipe()
         try:
             fds = theirs, write_output, write_errors
             shot.pid = self._guard.start(shot.argv, self._environment, fds)
         finally:
-            for fd in (write_output, write_errors, *([theirs] if self._feed else [])):
+            for fd in (write_output, write_errors, *([theirs] if self._feeding else [])):
                 os.close(fd)
-        shot.stdin, shot.outputs = ours, {output: False, errors: True}
+        shot.outputs = {output: False, errors: True}
+        shot.reader = self._feeding.add(ours) if self._feeding else None
         self._attend(shot)
 
     def _start_gate(self, argv: list[str]) -> int:
@@ -286,11 +285,10 @@ class OneShots:
         return self._guard.start(argv, self._environment, [self._null] * 3)
 
     def _attend(self, shot: Shot) -> None:
-        """Take up what its ssh prints, and give it the input from the beginning."""
+        """Take up what its ssh prints."""
         shot.begun = time.monotonic()
         shot.first = shot.first or shot.begun
         shot.tries += 1
-        shot.given = 0
         self._running[shot.pid] = shot
         if self._timeout is not None:
             self._limits.append((shot.begun + self._timeout, shot.pid, shot))
@@ -299,63 +297,6 @@ class OneShots:
             with suppress(OSError, AttributeError):  # not on this system, or no more of them
                 fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, TAKEN)
             self._selector.register(fd, selectors.EVENT_READ, shot)
-        if shot.stdin >= 0:
-            os.set_blocking(shot.stdin, False)
-            self._selector.register(shot.stdin, selectors.EVENT_WRITE, shot)
-
-    # --- input
-
-    def _watch_feed(self) -> None:
-        feed = self._feed
-        if feed is None or feed.hungry == self._watched:
-            return
-        if self._watched:
-            self._selector.unregister(feed)
-        else:
-            try:
-                self._selector.register(feed, selectors.EVENT_READ)
-            except PermissionError:  # /dev/null and the like cannot be waited for
-                while feed.hungry:
-                    self._take()
-                return
-        self._watched = not self._watched
-
-    def _take(self) -> None:
-        assert self._feed is not None
-        try:
-            self._feed.take()
-        except OSError as error:
-            raise DustError(f"the input cannot be kept: {error.strerror}") from error
-        starved, self._starved = self._starved, set()
-        for shot in starved:
-            if shot.stdin >= 0:
-                self._selector.register(shot.stdin, selectors.EVENT_WRITE, shot)
-
-    def _give(self, shot: Shot) -> None:
-        """Write some input to its ssh; at the end of all input close that."""
-        assert self._feed is not None
-        data = self._feed.read(shot.given)
-        try:
-            if data:
-                shot.given += os.write(shot.stdin, data)
-            elif self._feed.complete:
-                self._close_stdin(shot)
-            else:
-                self._selector.unregister(shot.stdin)
-                self._starved.add(shot)
-        except BlockingIOError:
-            return
-        except BrokenPipeError:  # it wants no more
-            self._close_stdin(shot)
-
-    def _close_stdin(self, shot: Shot) -> None:
-        if shot.stdin >= 0:
-            if shot in self._starved:
-                self._starved.remove(shot)
-            else:
-                self._selector.unregister(shot.stdin)
-            os.close(shot.stdin)
-            shot.stdin = -1
 
     # --- output and ends
 
@@ -378,7 +319,8 @@ class OneShots:
         os.close(fd)
 
     def _close(self, shot: Shot) -> None:
-        self._close_stdin(shot)
+        if self._feeding and shot.reader:
+            self._feeding.close(shot.reader)
         for fd in list(shot.outputs):
             self._close_output(shot, fd)
 
