@@ -6,7 +6,6 @@ pipes of each ssh come straight to this loop. All are in one process group, whic
 
 from __future__ import annotations
 
-import fcntl
 import heapq
 import os
 import selectors
@@ -22,20 +21,19 @@ from typing import TYPE_CHECKING, Protocol
 from dust.asker import Asker
 from dust.errors import DustError
 from dust.feed import Feed, Feeding, Reader
-from dust.gates import Gates
+from dust.gates import Gates, words
 from dust.guard import Guard
 from dust.jumps import Jump
 from dust.limits import backoff, raise_open_files
 from dust.node import Node
 from dust.run import INTERRUPTED, NOT_BEGUN, TIMED_OUT, TIMEOUT, UNREACHABLE, Result, Run
+from dust.shot import Shot
 from dust.signals import ENDING, Signalled, Signals
 
 if TYPE_CHECKING:
     from dust.inquiries import Inquiries
     from dust.questions import Question
 
-#: Most bytes taken at once from one node, and the size asked for of the pipe they come through.
-TAKEN = 1 << 18
 #: How ssh says that it failed, not the command.
 SSH_FAILED = 255
 
@@ -60,21 +58,6 @@ class Outlet(Protocol):
 
     def close(self, *, failed: bool) -> None:
         """All is over, or Dust itself `failed`."""
-
-
-class Shot:
-    """One node's part: its ssh, and the pipes to it."""
-
-    def __init__(self, result: Result, argv: list[str], log: str) -> None:
-        self.result = result
-        self.argv = argv
-        self.log = log
-        self.pid = 0
-        self.begun = self.first = 0.0
-        self.tries = 0
-        self.reader: Reader | None = None
-        self.outputs: dict[int, bool] = {}  # descriptor to: is standard error
-        self.spoke = False
 
 
 class OneShots:
@@ -268,48 +251,30 @@ class OneShots:
 
     def _start(self, shot: Shot) -> None:
         theirs, ours = os.pipe() if self._feeding else (self._null, -1)
-        output, write_output = os.pipe()
-        errors, write_errors = os.pipe()
         try:
-            fds = theirs, write_output, write_errors
-            shot.pid = self._guard.start(shot.argv, self._environment, fds)
+            shot.start(self._guard, self._environment, theirs)
         finally:
-            for fd in (write_output, write_errors, *([theirs] if self._feeding else [])):
-                os.close(fd)
-        shot.outputs = {output: False, errors: True}
+            if self._feeding:
+                os.close(theirs)
         shot.reader = self._feeding.add(ours) if self._feeding else None
-        self._attend(shot)
+        self._running[shot.pid] = shot
+        if self._timeout is not None:
+            self._limits.append((shot.begun + self._timeout, shot.pid, shot))
+        for fd in shot.outputs:
+            self._selector.register(fd, selectors.EVENT_READ, shot)
 
     def _start_gate(self, argv: list[str]) -> int:
         """Run an ssh that only opens a connection; what it says is in its log."""
         return self._guard.start(argv, self._environment, [self._null] * 3)
 
-    def _attend(self, shot: Shot) -> None:
-        """Take up what its ssh prints."""
-        shot.begun = time.monotonic()
-        shot.first = shot.first or shot.begun
-        shot.tries += 1
-        self._running[shot.pid] = shot
-        if self._timeout is not None:
-            self._limits.append((shot.begun + self._timeout, shot.pid, shot))
-        for fd in shot.outputs:
-            os.set_blocking(fd, False)
-            with suppress(OSError, AttributeError):  # not on this system, or no more of them
-                fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, TAKEN)
-            self._selector.register(fd, selectors.EVENT_READ, shot)
-
     # --- output and ends
 
     def _read(self, shot: Shot, fd: int) -> bool:
         """Pass on what there is; whether there may be more."""
-        try:
-            data = os.read(fd, TAKEN)
-        except BlockingIOError:
-            return False
+        data = shot.read(fd)
         if data:
-            shot.spoke = True
             self._outlet.output(shot.result, data, shot.outputs[fd])
-        else:
+        elif data is not None:
             self._close_output(shot, fd)
         return bool(data)
 
@@ -353,7 +318,7 @@ class OneShots:
             while self._read(shot, fd):
                 pass
         self._close(shot)
-        if status == SSH_FAILED and (said := self._said(shot)) and self._gave_up(shot, said):
+        if status == SSH_FAILED and (said := words(shot.log)) and self._gave_up(shot, said):
             return
         status = status if status >= 0 else 128 - status
         shot.result.end(status, time.monotonic() - shot.begun)
@@ -381,14 +346,6 @@ class OneShots:
         for fd in list(shot.outputs):
             self._read(shot, fd)
         self._close(shot)
-
-    def _said(self, shot: Shot) -> str:
-        """Why ssh gave up, as it wrote; nothing where the status was the command's own."""
-        try:
-            with open(shot.log, "rb") as file:
-                return file.read(1 << 16).decode("utf-8", "replace")
-        except OSError:
-            return ""
 
     def _expire(self, pid: int, shot: Shot) -> None:
         if self._running.pop(pid, None):
