@@ -14,10 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dust import askpass, config, jumps, lines, messages, ssh, transfers
+from dust import askpass, config, lines, messages, transfers
 from dust.aside import Aside
 from dust.backend import Backend
-from dust.calls import Calls
 from dust.cluster import Cluster
 from dust.config import Settings
 from dust.coordinator import Coordinator
@@ -32,9 +31,9 @@ from dust.node import Node
 from dust.plain import legible
 from dust.printer import OutputClosed, Printer, in_colour
 from dust.registry import Registry
+from dust.routes import Routes
 from dust.run import RUNNING, TIMEOUT, Result, Run
 from dust.sessionlog import SessionLog
-from dust.sharing import Sharing
 
 if TYPE_CHECKING:
     from dust.fullscreen import View
@@ -75,8 +74,7 @@ class Context:
         )
         self._sessions: Coordinator | None = None
         self._ahead: tuple[Backend, Aside[list[Node]]] | None = None
-        self._sharing: Sharing | None = None
-        self._calls: dict[str, Calls] = {}
+        self._routes = Routes()
         self._states: dict[str, dict[str, Any]] = {}
 
     # --- for commands
@@ -92,8 +90,8 @@ class Context:
         if self._sessions is None:
             self._sessions = Coordinator(
                 self.display,
-                self._argv,
-                self._ways,
+                lambda node, command: self._routes.session(self.backend, node, command),
+                lambda nodes: self._routes.ways(self.backend, nodes),
                 fanout=self.settings.fanout,
                 connect_timeout=self.settings.connect_timeout,
             )
@@ -302,9 +300,10 @@ class Context:
 
         def order(node: Node) -> messages.Copy:
             def argv(command: str, subsystem: bool) -> list[str]:
-                return reach.call(node, self._argv(node, command, tty=False, subsystem=subsystem))
+                call = self._routes.other(self.backend, node, command, subsystem)
+                return reach.call(node, call)
 
-            path = self._shared().askpass() if program else ""
+            path = self._routes.askpass() if program else ""
             asking = [program, path] if path else []
             return transfers.order(node, argv, put, names, where(node), folder, timeout, asking)
 
@@ -424,8 +423,7 @@ class Context:
         if self._sessions is not None:
             self._sessions.shutdown()
             self._sessions = None
-        if self._sharing is not None:
-            self._sharing.close()
+        self._routes.close()
         self.log_to(None)
 
     # --- inside
@@ -436,32 +434,6 @@ class Context:
 
     def _tell_cluster(self) -> None:
         self.cluster.last = self.last
-
-    def _argv(
-        self, node: Node, command: str, *, tty: bool = True, subsystem: bool = False
-    ) -> list[str]:
-        calls = self._own()[1]["session" if tty else "other"]
-        return calls.argv(self.backend, node, command, tty=tty, subsystem=subsystem)
-
-    def _ways(self, nodes: Sequence[Node]) -> jumps.Find | None:
-        sharing, calls = self._own()
-        return jumps.finder(calls["alone"], self.backend, nodes, sharing.path, joining=True)
-
-    def _own(self) -> tuple[Sharing, dict[str, Calls]]:
-        """The sockets of this dust, and its calls by how they use them."""
-        sharing = self._shared()
-        if not self._calls:
-            flavours = {"session": sharing.sessions(), "other": sharing.others(), "alone": {}}
-            self._calls = {
-                flavour: Calls({**ssh.DEFAULTS, **shared}, sharing.write)
-                for flavour, shared in flavours.items()
-            }
-        return sharing, self._calls
-
-    def _shared(self) -> Sharing:
-        if self._sharing is None:
-            self._sharing = Sharing()
-        return self._sharing
 
 
 def _line_size() -> tuple[int, int]:
