@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import getpass
 import os
-import selectors
 import shutil
-import signal
 import sys
 import termios
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,13 +17,12 @@ from dust.backend import Backend
 from dust.cluster import Cluster
 from dust.config import Settings
 from dust.coordinator import Coordinator
-from dust.copies import Copied, Copies, how_far
+from dust.copies import Copied, Copies
 from dust.desk import Desk
 from dust.display import Display
 from dust.errors import ConfigError, UsageError
-from dust.errors import Interrupted as Interrupted
 from dust.groups import Groups
-from dust.link import CONNECTING, LIVE, WAITING
+from dust.link import LIVE
 from dust.node import Node
 from dust.plain import legible
 from dust.printer import OutputClosed, Printer, in_colour
@@ -34,14 +30,10 @@ from dust.registry import Registry
 from dust.routes import Routes
 from dust.run import RUNNING, TIMEOUT, Result, Run
 from dust.sessionlog import SessionLog
+from dust.waiter import Waiter
 
 if TYPE_CHECKING:
     from dust.fullscreen import View
-
-#: Seconds between two looks at how far a copy is; for a copy that is given up to tidy up.
-PACE, PATIENCE = 0.25, 5.0
-#: Seconds without output until a script is told for whom it waits, and until it is told again.
-SILENCE, AGAIN = 10.0, 60.0
 
 T = TypeVar("T")
 
@@ -73,6 +65,9 @@ class Context:
             self.display.questions, self.printer, lambda *question: self.prompt_for(*question)
         )
         self._sessions: Coordinator | None = None
+        self.waiter = Waiter(
+            lambda: self.sessions, self.display, self.printer, self._desk, self.cluster.labels
+        )
         self._ahead: tuple[Backend, Aside[list[Node]]] | None = None
         self._routes = Routes()
         self._states: dict[str, dict[str, Any]] = {}
@@ -129,7 +124,7 @@ class Context:
         links = self.sessions.links
         if busy := [n for n in nodes if links[n.id].queue and links[n.id].state in LIVE]:
             self.printer.tell(f"{self.cluster.labels(busy)}: something else runs there, waiting")
-        if not self.wait(lambda: run.done, timeout, run):
+        if not self.waiter.wait(lambda: run.done, timeout, run):
             for result in run.results.values():
                 if result.state == RUNNING:
                     result.fail(TIMEOUT, f"still running after {timeout:g} s")
@@ -233,20 +228,7 @@ class Context:
 
         Ctrl-C waits no longer (Interrupted): the work then ends by itself, for nobody.
         """
-        return self._awaited(Aside(work), progress)
-
-    def _awaited(self, work: Aside[T], progress: Callable[[], str]) -> T:
-        self.sessions.watch(work.pipe, selectors.EVENT_READ, lambda mask: None)
-        try:
-            while not self.wait(lambda: work.done, PACE if self.printer.has_progress else None):
-                self.printer.progress(progress())
-        except KeyboardInterrupt:  # between two waits
-            raise Interrupted from None
-        finally:
-            self.sessions.watch(work.pipe, 0, lambda mask: None)
-            work.pipe.close()
-            self.printer.progress("")
-        return work.result()
+        return self.waiter.aside(Aside(work), progress)
 
     def look_ahead(self) -> None:
         """Begin to list far nodes, if no listing was kept, before somebody asks for them."""
@@ -262,13 +244,13 @@ class Context:
         """How the cluster has its backend asked."""
         if not self.backend.region:
             return ask()
-        return self._awaited(Aside(ask), lambda: f"asking {self.backend.label} ...")
+        return self.waiter.aside(Aside(ask), lambda: f"asking {self.backend.label} ...")
 
     def _settle(self) -> None:
         """Wait for the listing that was begun ahead; what it had to say, it kept."""
         ahead, self._ahead = self._ahead, None
         if ahead and ahead[0] is self.backend and not ahead[1].done:
-            self._awaited(ahead[1], lambda: f"asking {self.backend.label} ...")
+            self.waiter.aside(ahead[1], lambda: f"asking {self.backend.label} ...")
 
     # --- copies
 
@@ -309,26 +291,10 @@ class Context:
 
         with self.display.answers_kept():
             reach = self.sessions.reach(nodes)
-            self.wait(lambda: reach.done)
+            self.waiter.wait(lambda: reach.done)
             copies = Copies(self.sessions, nodes, order, self.settings.fanout, self._desk)
-            self._follow(copies)
+            self.waiter.follow(copies)
         return list(copies.results.values())
-
-    def _follow(self, copies: Copies) -> None:
-        """Wait for copies to end. What is not done is told where they are given up."""
-        try:
-            while not self.wait(lambda: copies.done, PACE if self.printer.has_progress else None):
-                self.printer.progress(how_far(copies))
-        except (Interrupted, KeyboardInterrupt, SystemExit):
-            late = copies.unfinished()
-            copies.cancel()
-            self.sessions.wait(lambda: copies.done, PATIENCE)
-            copies.abandon()
-            self.printer.progress("")
-            if late:
-                self.printer.tell(f"not done: {self.cluster.labels(late)}")
-            raise
-        self.printer.progress("")
 
     # --- lines on nodes
 
@@ -344,69 +310,6 @@ class Context:
         if not quiet:
             self.last = run
         return run
-
-    def wait(
-        self, done: Callable[[], bool], timeout: float | None = None, run: Run | None = None
-    ) -> bool:
-        """Wait for `done`, asking what ssh asks. False if the time is up.
-
-        Ctrl-C interrupts what `run` is doing; a second one within a second stops waiting for it
-        (Interrupted). A signal to end ends dust.
-        """
-        self.printer.flush()  # what was said is seen while waiting
-        deadline = None if timeout is None else time.monotonic() + timeout
-        pressed = float("-inf")
-        while True:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if self.sessions.wait(lambda: done() or bool(self.display.questions), left):
-                if not self.display.questions:
-                    return True
-                self.put_questions()
-                continue
-            caught = self.sessions.caught
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                if number in caught:
-                    raise SystemExit(128 + number)
-            if signal.SIGINT in caught:
-                if run is None or time.monotonic() - pressed < 1.0:
-                    raise Interrupted
-                pressed = time.monotonic()
-                self.sessions.withdraw(run)
-                self.interrupt(run.unfinished())
-            elif deadline is not None and time.monotonic() >= deadline:
-                return False
-
-    def wait_for_run(self, run: Run) -> list[Node]:
-        """Wait until a run ends or waits for input everywhere; returns the nodes that wait.
-
-        Where nothing is shown for some time, it is told for whom.
-        """
-
-        links = self.sessions.links
-
-        def settled() -> bool:
-            return run.done or all(links[n.id].state == WAITING for n in run.unfinished())
-
-        due = run.begun + SILENCE
-        while not self.wait(settled, max(0.0, due - time.monotonic()), run):
-            now = time.monotonic()
-            due = self.display.shown + SILENCE
-            if due <= now:
-                seconds = f"{now - run.begun:.0f} s"
-                line = " ".join(run.line.split())
-                line = line if len(line) <= 60 else f"{line[:56]} ..."
-                late = [n for n in run.unfinished() if links[n.id].state != WAITING]
-                self.printer.tell(f"waiting for {self.cluster.labels(late)}, {seconds}: `{line}`")
-                due = now + AGAIN
-        return run.unfinished()
-
-    def interrupt(self, nodes: Sequence[Node]) -> list[Node]:
-        """Ctrl-C to what these nodes run; connections that are still being made are given up."""
-        links = self.sessions.links
-        coming = [n for n in nodes if n.id in links and links[n.id].state == CONNECTING]
-        self.sessions.close(coming, "interrupted")
-        busy = [n for n in nodes if n.id in links and links[n.id].state not in ("ready", "down")]
-        return coming + self.sessions.keys(busy, b"\x03")
 
     def put_questions(self) -> None:
         """Ask the user what ssh asks."""
