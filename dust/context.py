@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shutil
-import sys
-import termios
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,12 +16,12 @@ from dust.config import Settings
 from dust.coordinator import Coordinator
 from dust.copies import Copied, Copies
 from dust.desk import Desk
+from dust.dialog import Dialog
 from dust.display import Display
 from dust.errors import ConfigError, UsageError
 from dust.groups import Groups
 from dust.link import LIVE
 from dust.node import Node
-from dust.plain import legible
 from dust.printer import OutputClosed, Printer, in_colour
 from dust.registry import Registry
 from dust.routes import Routes
@@ -59,11 +56,8 @@ class Context:
         self.display = Display(self.printer, settings.output)
         self.registry = Registry()
         self.typed: Callable[[], list[str]] = list  # the history, where there is one
-        #: Asks the user for a line; replaced while a prompt has the terminal.
-        self.prompt_for: Callable[[str, bool], str | None] = _prompt_for
-        self._desk = Desk(
-            self.display.questions, self.printer, lambda *question: self.prompt_for(*question)
-        )
+        self._dialog = Dialog(self.printer)
+        self._desk = Desk(self.display.questions, self.printer)
         self._sessions: Coordinator | None = None
         self.waiter = Waiter(
             lambda: self.sessions, self.display, self.printer, self._desk, self.cluster.labels
@@ -146,33 +140,15 @@ class Context:
 
     def ask(self, question: str, word: str = "") -> bool:
         """Yes or no, or the word; no without a terminal, unless yes is assumed."""
-        if self.assume_yes:
-            return True
-        question = legible(question)
-        if not os.isatty(0):
-            self.printer.tell(f"{question} no: there is no terminal to ask on (-y says yes)")
-            return False
-        self.printer.flush()
-        termios.tcflush(0, termios.TCIFLUSH)  # what was typed before it cannot be the answer
-        how = f"Type {word} to go on: " if word else "[y/N] "
-        answer = self.prompt_for(f"{question} {how}", False)
-        return (answer or "").strip().lower() in ((word.lower(),) if word else ("y", "yes"))
+        return self.assume_yes or self._dialog.confirm(question, word)
 
     def ask_line(self, question: str, otherwise: str = "") -> str | None:
         """A line that is typed, or what it is otherwise; None if given up."""
-        if not os.isatty(0):
-            return otherwise
-        self.printer.flush()
-        shown = legible(f"{question} [{otherwise}]" if otherwise else question)
-        answer = self.prompt_for(f"{shown}: ", False)
-        return answer if answer is None else answer.strip() or otherwise
+        return self._dialog.line(question, otherwise)
 
     def ask_secret(self, question: str) -> str | None:
         """A line typed without echo; None without a terminal or if given up."""
-        if not os.isatty(0):
-            return None
-        self.printer.flush()
-        return self.prompt_for(question, True)
+        return self._dialog.secret(question)
 
     def set(self, key: str, text: str) -> None:
         """Change a setting for this shell."""
@@ -345,12 +321,3 @@ def _line_size() -> tuple[int, int]:
         return 24, 200
     columns, rows = shutil.get_terminal_size()
     return rows, max(40, columns - 16)
-
-
-def _prompt_for(question: str, secret: bool) -> str | None:
-    """Ask on the terminal; None if given up."""
-    try:
-        return getpass.getpass(question) if secret else input(question)
-    except (EOFError, KeyboardInterrupt):
-        print(file=sys.stderr)
-        return None
