@@ -46,7 +46,6 @@ class Session:
         self._framing = Framing(opening.nonce)
         self._login = Login(opening, self.terminal, self._framing, emit)
         self._screen = Screen()
-        self._last = b""
         self._goodbye = b""  # what may be ssh's own last words
         self._waiting = self._unfinished = False
         self._begun = 0.0
@@ -127,11 +126,6 @@ class Session:
         except EOFError:
             self._end_of_terminal()
             return
-        self._last = (
-            (self._last + data)[-reasons.LAST :]
-            if len(data) < reasons.LAST
-            else data[-reasons.LAST :]
-        )
         for event in self._framing.feed(data):
             if isinstance(event, Text):
                 self._text(event.data)
@@ -286,7 +280,6 @@ class Session:
             self._begun = time.monotonic()
 
     def _raw_shown(self, data: bytes) -> bytes:
-        self._last = (self._last + data)[-reasons.LAST :]
         shown = bytearray()
         for event in self._framing.feed(data):
             if isinstance(event, Text):
@@ -349,7 +342,7 @@ class Session:
         if not begun:
             kind, text = reasons.reason(self._login.said)
         elif status == 255:
-            kind, text = reasons.lost(self._last)
+            kind, text = reasons.lost(self.terminal.last)
         else:
             kind, text = "ended", f"logged out (exit {status})"
         if not text and status == 255:
