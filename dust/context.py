@@ -1,48 +1,36 @@
-"""What commands work with: nodes, sessions, output, settings. The real `dust.command.Dust`."""
+"""What commands work with: nodes, sessions, output, settings. The real `dust.api.Dust`."""
 
 from __future__ import annotations
 
-import getpass
 import os
-import selectors
 import shutil
-import signal
-import sys
-import termios
-import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dust import askpass, config, jumps, lines, messages, ssh, transfers
+from dust import askpass, config, lines, messages, transfers
 from dust.aside import Aside
 from dust.backend import Backend
-from dust.calls import Calls
 from dust.cluster import Cluster
 from dust.config import Settings
 from dust.coordinator import Coordinator
-from dust.copies import Copied, Copies, how_far
+from dust.copies import Copied, Copies
 from dust.desk import Desk
+from dust.dialog import Dialog
 from dust.display import Display
 from dust.errors import ConfigError, UsageError
-from dust.errors import Interrupted as Interrupted
 from dust.groups import Groups
-from dust.link import CONNECTING, LIVE, WAITING
+from dust.link import LIVE
 from dust.node import Node
-from dust.plain import legible
 from dust.printer import OutputClosed, Printer, in_colour
 from dust.registry import Registry
+from dust.routes import Routes
 from dust.run import RUNNING, TIMEOUT, Result, Run
 from dust.sessionlog import SessionLog
-from dust.sharing import Sharing
+from dust.waiter import Waiter
 
 if TYPE_CHECKING:
     from dust.fullscreen import View
-
-#: Seconds between two looks at how far a copy is; for a copy that is given up to tidy up.
-PACE, PATIENCE = 0.25, 5.0
-#: Seconds without output until a script is told for whom it waits, and until it is told again.
-SILENCE, AGAIN = 10.0, 60.0
 
 T = TypeVar("T")
 
@@ -68,15 +56,14 @@ class Context:
         self.display = Display(self.printer, settings.output)
         self.registry = Registry()
         self.typed: Callable[[], list[str]] = list  # the history, where there is one
-        #: Asks the user for a line; replaced while a prompt has the terminal.
-        self.prompt_for: Callable[[str, bool], str | None] = _prompt_for
-        self._desk = Desk(
-            self.display.questions, self.printer, lambda *question: self.prompt_for(*question)
-        )
+        self._dialog = Dialog(self.printer)
+        self._desk = Desk(self.display.questions, self.printer)
         self._sessions: Coordinator | None = None
+        self.waiter = Waiter(
+            lambda: self.sessions, self.display, self.printer, self._desk, self.cluster.labels
+        )
         self._ahead: tuple[Backend, Aside[list[Node]]] | None = None
-        self._sharing: Sharing | None = None
-        self._calls: dict[str, Calls] = {}
+        self._routes = Routes()
         self._states: dict[str, dict[str, Any]] = {}
 
     # --- for commands
@@ -92,8 +79,8 @@ class Context:
         if self._sessions is None:
             self._sessions = Coordinator(
                 self.display,
-                self._argv,
-                self._ways,
+                lambda node, command: self._routes.session(self.backend, node, command),
+                lambda nodes: self._routes.ways(self.backend, nodes),
                 fanout=self.settings.fanout,
                 connect_timeout=self.settings.connect_timeout,
             )
@@ -135,7 +122,7 @@ class Context:
         links = self.sessions.links
         if busy := [n for n in run.unfinished() if links[n.id].queue and links[n.id].state in LIVE]:
             self.printer.tell(f"{self.cluster.labels(busy)}: something else runs there, waiting")
-        if not self.wait(lambda: run.done, timeout, run):
+        if not self.waiter.wait(lambda: run.done, timeout, run):
             for result in run.results.values():
                 if result.state == RUNNING:
                     result.fail(TIMEOUT, f"still running after {timeout:g} s")
@@ -157,33 +144,15 @@ class Context:
 
     def ask(self, question: str, word: str = "") -> bool:
         """Yes or no, or the word; no without a terminal, unless yes is assumed."""
-        if self.assume_yes:
-            return True
-        question = legible(question)
-        if not os.isatty(0):
-            self.printer.tell(f"{question} no: there is no terminal to ask on (-y says yes)")
-            return False
-        self.printer.flush()
-        termios.tcflush(0, termios.TCIFLUSH)  # what was typed before it cannot be the answer
-        how = f"Type {word} to go on: " if word else "[y/N] "
-        answer = self.prompt_for(f"{question} {how}", False)
-        return (answer or "").strip().lower() in ((word.lower(),) if word else ("y", "yes"))
+        return self.assume_yes or self._dialog.confirm(question, word)
 
     def ask_line(self, question: str, otherwise: str = "") -> str | None:
         """A line that is typed, or what it is otherwise; None if given up."""
-        if not os.isatty(0):
-            return otherwise
-        self.printer.flush()
-        shown = legible(f"{question} [{otherwise}]" if otherwise else question)
-        answer = self.prompt_for(f"{shown}: ", False)
-        return answer if answer is None else answer.strip() or otherwise
+        return self._dialog.line(question, otherwise)
 
     def ask_secret(self, question: str) -> str | None:
         """A line typed without echo; None without a terminal or if given up."""
-        if not os.isatty(0):
-            return None
-        self.printer.flush()
-        return self.prompt_for(question, True)
+        return self._dialog.secret(question)
 
     def set(self, key: str, text: str) -> None:
         """Change a setting for this shell."""
@@ -239,20 +208,7 @@ class Context:
 
         Ctrl-C waits no longer (Interrupted): the work then ends by itself, for nobody.
         """
-        return self._awaited(Aside(work), progress)
-
-    def _awaited(self, work: Aside[T], progress: Callable[[], str]) -> T:
-        self.sessions.watch(work.pipe, selectors.EVENT_READ, lambda mask: None)
-        try:
-            while not self.wait(lambda: work.done, PACE if self.printer.has_progress else None):
-                self.printer.progress(progress())
-        except KeyboardInterrupt:  # between two waits
-            raise Interrupted from None
-        finally:
-            self.sessions.watch(work.pipe, 0, lambda mask: None)
-            work.pipe.close()
-            self.printer.progress("")
-        return work.result()
+        return self.waiter.aside(Aside(work), progress)
 
     def look_ahead(self) -> None:
         """Begin to list far nodes, if no listing was kept, before somebody asks for them."""
@@ -268,13 +224,13 @@ class Context:
         """How the cluster has its backend asked."""
         if not self.backend.region:
             return ask()
-        return self._awaited(Aside(ask), lambda: f"asking {self.backend.label} ...")
+        return self.waiter.aside(Aside(ask), lambda: f"asking {self.backend.label} ...")
 
     def _settle(self) -> None:
         """Wait for the listing that was begun ahead; what it had to say, it kept."""
         ahead, self._ahead = self._ahead, None
         if ahead and ahead[0] is self.backend and not ahead[1].done:
-            self._awaited(ahead[1], lambda: f"asking {self.backend.label} ...")
+            self.waiter.aside(ahead[1], lambda: f"asking {self.backend.label} ...")
 
     # --- copies
 
@@ -306,34 +262,19 @@ class Context:
 
         def order(node: Node) -> messages.Copy:
             def argv(command: str, subsystem: bool) -> list[str]:
-                return reach.call(node, self._argv(node, command, tty=False, subsystem=subsystem))
+                call = self._routes.other(self.backend, node, command, subsystem)
+                return reach.call(node, call)
 
-            path = self._shared().askpass() if program else ""
+            path = self._routes.askpass() if program else ""
             asking = [program, path] if path else []
             return transfers.order(node, argv, put, names, where(node), folder, timeout, asking)
 
         with self.display.answers_kept():
             reach = self.sessions.reach([node for node in nodes if node.running])
-            self.wait(lambda: reach.done)
+            self.waiter.wait(lambda: reach.done)
             copies = Copies(self.sessions, nodes, order, self.settings.fanout, self._desk)
-            self._follow(copies)
+            self.waiter.follow(copies)
         return list(copies.results.values())
-
-    def _follow(self, copies: Copies) -> None:
-        """Wait for copies to end. What is not done is told where they are given up."""
-        try:
-            while not self.wait(lambda: copies.done, PACE if self.printer.has_progress else None):
-                self.printer.progress(how_far(copies))
-        except (Interrupted, KeyboardInterrupt, SystemExit):
-            late = copies.unfinished()
-            copies.cancel()
-            self.sessions.wait(lambda: copies.done, PATIENCE)
-            copies.abandon()
-            self.printer.progress("")
-            if late:
-                self.printer.tell(f"not done: {self.cluster.labels(late)}")
-            raise
-        self.printer.progress("")
 
     # --- lines on nodes
 
@@ -359,69 +300,6 @@ class Context:
         for absence, those in absent.items():
             self.printer.tell(f"{self.cluster.labels(those)}: {absence}")
 
-    def wait(
-        self, done: Callable[[], bool], timeout: float | None = None, run: Run | None = None
-    ) -> bool:
-        """Wait for `done`, asking what ssh asks. False if the time is up.
-
-        Ctrl-C interrupts what `run` is doing; a second one within a second stops waiting for it
-        (Interrupted). A signal to end ends dust.
-        """
-        self.printer.flush()  # what was said is seen while waiting
-        deadline = None if timeout is None else time.monotonic() + timeout
-        pressed = float("-inf")
-        while True:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if self.sessions.wait(lambda: done() or bool(self.display.questions), left):
-                if not self.display.questions:
-                    return True
-                self.put_questions()
-                continue
-            caught = self.sessions.caught
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                if number in caught:
-                    raise SystemExit(128 + number)
-            if signal.SIGINT in caught:
-                if run is None or time.monotonic() - pressed < 1.0:
-                    raise Interrupted
-                pressed = time.monotonic()
-                self.sessions.withdraw(run)
-                self.interrupt(run.unfinished())
-            elif deadline is not None and time.monotonic() >= deadline:
-                return False
-
-    def wait_for_run(self, run: Run) -> list[Node]:
-        """Wait until a run ends or waits for input everywhere; returns the nodes that wait.
-
-        Where nothing is shown for some time, it is told for whom.
-        """
-
-        links = self.sessions.links
-
-        def settled() -> bool:
-            return run.done or all(links[n.id].state == WAITING for n in run.unfinished())
-
-        due = run.begun + SILENCE
-        while not self.wait(settled, max(0.0, due - time.monotonic()), run):
-            now = time.monotonic()
-            due = self.display.shown + SILENCE
-            if due <= now:
-                seconds = f"{now - run.begun:.0f} s"
-                line = " ".join(run.line.split())
-                line = line if len(line) <= 60 else f"{line[:56]} ..."
-                late = [n for n in run.unfinished() if links[n.id].state != WAITING]
-                self.printer.tell(f"waiting for {self.cluster.labels(late)}, {seconds}: `{line}`")
-                due = now + AGAIN
-        return run.unfinished()
-
-    def interrupt(self, nodes: Sequence[Node]) -> list[Node]:
-        """Ctrl-C to what these nodes run; connections that are still being made are given up."""
-        links = self.sessions.links
-        coming = [n for n in nodes if n.id in links and links[n.id].state == CONNECTING]
-        self.sessions.close(coming, "interrupted")
-        busy = [n for n in nodes if n.id in links and links[n.id].state not in ("ready", "down")]
-        return coming + self.sessions.keys(busy, b"\x03")
-
     def put_questions(self) -> None:
         """Ask the user what ssh asks."""
         self._desk.put()
@@ -437,8 +315,7 @@ class Context:
         if self._sessions is not None:
             self._sessions.shutdown()
             self._sessions = None
-        if self._sharing is not None:
-            self._sharing.close()
+        self._routes.close()
         self.log_to(None)
 
     # --- inside
@@ -450,32 +327,6 @@ class Context:
     def _tell_cluster(self) -> None:
         self.cluster.last = self.last
 
-    def _argv(
-        self, node: Node, command: str, *, tty: bool = True, subsystem: bool = False
-    ) -> list[str]:
-        calls = self._own()[1]["session" if tty else "other"]
-        return calls.argv(self.backend, node, command, tty=tty, subsystem=subsystem)
-
-    def _ways(self, nodes: Sequence[Node]) -> jumps.Find | None:
-        sharing, calls = self._own()
-        return jumps.finder(calls["alone"], self.backend, nodes, sharing.path, joining=True)
-
-    def _own(self) -> tuple[Sharing, dict[str, Calls]]:
-        """The sockets of this dust, and its calls by how they use them."""
-        sharing = self._shared()
-        if not self._calls:
-            flavours = {"session": sharing.sessions(), "other": sharing.others(), "alone": {}}
-            self._calls = {
-                flavour: Calls({**ssh.DEFAULTS, **shared}, sharing.write)
-                for flavour, shared in flavours.items()
-            }
-        return sharing, self._calls
-
-    def _shared(self) -> Sharing:
-        if self._sharing is None:
-            self._sharing = Sharing()
-        return self._sharing
-
 
 def _line_size() -> tuple[int, int]:
     """Rows and columns of a session's terminal for lines: ours, less a label."""
@@ -483,12 +334,3 @@ def _line_size() -> tuple[int, int]:
         return 24, 200
     columns, rows = shutil.get_terminal_size()
     return rows, max(40, columns - 16)
-
-
-def _prompt_for(question: str, secret: bool) -> str | None:
-    """Ask on the terminal; None if given up."""
-    try:
-        return getpass.getpass(question) if secret else input(question)
-    except (EOFError, KeyboardInterrupt):
-        print(file=sys.stderr)
-        return None

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from dust.asker import own_program
+from dust.dialog import prompt_for
 from dust.plain import legible
 from dust.printer import Printer
 from dust.questions import Question, Questions, Waiting
 
 
 class Desk:
-    """Takes up questions, and puts them when the terminal is free for it.
+    """Takes up questions, and puts them when the terminal is free for it."""
 
-    `prompt_for` gets a line from the user, unseen if it is secret; None if given up.
-    """
-
-    def __init__(
-        self, questions: Questions, printer: Printer, prompt_for: Callable[[str, bool], str | None]
-    ) -> None:
+    def __init__(self, questions: Questions, printer: Printer) -> None:
         self._questions = questions
         self._printer = printer
-        self._prompt_for = prompt_for
 
     def ask(self, waiting: Waiting, text: str, secret: bool) -> bool:
         """Have a question answered, later; False where there is nobody to be asked."""
@@ -48,4 +42,4 @@ class Desk:
         if not terminal:
             self._printer.error(f"{question} (there is no terminal to ask on)")
             return None
-        return self._prompt_for(f"{legible(str(question))} ", question.secret)
+        return prompt_for(f"{legible(str(question))} ", secret=question.secret)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from dust import sftp
 from dust.outbox import Outbox, Stretch
 from dust.sftp import Extended, Piece, Reply, Request, Status, Version
+from dust.sftp_decoder import Decoder
 from dust.streams import Download, Upload, as_status
 
 #: Tasks at once: each may hold a file open on either side.
@@ -47,7 +48,7 @@ class Exchange:
         self.moved = 0
         self.greeted = self.over = False
         self._begin = begin
-        self._decoder = sftp.Decoder()
+        self._decoder = Decoder()
         self._number = 0
         self._waiting: dict[int, Callable[[Reply], None]] = {}
         self._many: tuple[Many, Callable[[None], None]] | None = None

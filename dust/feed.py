@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
 from typing import IO
+
+from dust.errors import DustError
 
 #: How far the input is read ahead of its fastest reader, and in what pieces, in bytes.
 AHEAD, PIECE = 1 << 20, 1 << 16
@@ -57,3 +60,87 @@ class Feed:
         """A piece from the `at`th byte on; b"" where there is none, or none yet."""
         self._furthest = max(self._furthest, at)
         return os.pread(self._file, PIECE, self._start + at) if self._file >= 0 else b""
+
+
+class Reader:
+    """One who is fed: `fd` is the pipe to it (-1: closed), `given` how much was written there."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.given = 0
+
+
+class Feeding:
+    """Gives each reader of a feed what it takes, as the loop over a selector has it.
+
+    The selector's data are this object where there is something to `take`, and the reader where
+    one can be given something. It closes the readers' pipes.
+    """
+
+    def __init__(self, feed: Feed, selector: BaseSelector) -> None:
+        self._feed = feed
+        self._selector = selector
+        self._starved: set[Reader] = set()
+        self._watched = False
+
+    def add(self, fd: int) -> Reader:
+        """One more, who is given the input from the beginning."""
+        os.set_blocking(fd, False)
+        reader = Reader(fd)
+        self._selector.register(fd, EVENT_WRITE, reader)
+        return reader
+
+    def watch(self) -> None:
+        """Have the selector look for more input, or no longer: due before each wait."""
+        feed = self._feed
+        if feed.hungry == self._watched:
+            return
+        if self._watched:
+            self._selector.unregister(feed)
+        else:
+            try:
+                self._selector.register(feed, EVENT_READ, self)
+            except PermissionError:  # /dev/null and the like cannot be waited for
+                while feed.hungry:
+                    self.take()
+                return
+        self._watched = not self._watched
+
+    def take(self) -> None:
+        """Read some input. Raises DustError if it cannot be kept."""
+        try:
+            self._feed.take()
+        except OSError as error:
+            raise DustError(f"the input cannot be kept: {error.strerror}") from error
+        starved, self._starved = self._starved, set()
+        for reader in starved:
+            self._selector.register(reader.fd, EVENT_WRITE, reader)
+
+    def give(self, reader: Reader) -> None:
+        """Write some input to its pipe; at the end of all input close that."""
+        if reader.fd < 0:
+            return
+        data = self._feed.read(reader.given)
+        try:
+            if data:
+                reader.given += os.write(reader.fd, data)
+            elif self._feed.complete:
+                self.close(reader)
+            else:
+                self._selector.unregister(reader.fd)
+                self._starved.add(reader)
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # it wants no more
+            self.close(reader)
+
+    def close(self, reader: Reader) -> None:
+        """Give it nothing any more."""
+        if reader.fd < 0:
+            return
+        if reader in self._starved:
+            self._starved.remove(reader)
+        else:
+            self._selector.unregister(reader.fd)
+        os.close(reader.fd)
+        reader.fd = -1

@@ -83,7 +83,7 @@ class Gates(Generic[T]):
             return self._gates.pop(gate.jump.socket).waiting, ""
         from dust import reasons  # few fail
 
-        kind, sentence = reasons.reason(_read(gate.log))
+        kind, sentence = reasons.reason(words(gate.log))
         now = time.monotonic()
         if reasons.overloaded(sentence) and now < gate.first + self._patience:
             os.unlink(gate.log)
@@ -98,7 +98,8 @@ class Gates(Generic[T]):
         return [who for gate in self._gates.values() for who in gate.waiting]
 
 
-def _read(log: str) -> str:
+def words(log: str) -> str:
+    """What an ssh wrote to its log; nothing where it had nothing to say."""
     try:
         with open(log, "rb") as file:
             return file.read(1 << 16).decode("utf-8", "replace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 
@@ -15,16 +16,16 @@ _GUARD = 'read _; rm -rf -- "$1"; kill -HUP 0'
 
 
 class Guard:
-    """While it is entered there are `group`, to start processes in, and `folder`, nobody else's.
+    """While it is entered it starts processes, and there is `folder`, nobody else's.
 
-    A shell of three words leads the group. When the context is left, or this process is gone,
-    however it went, both end.
+    They are in one group, which a shell of three words leads. When the context is left, or this
+    process is gone, however it went, both end.
     """
 
     def __init__(self) -> None:
         #: The folder, in which a socket has room whose name is no longer than `asked`.
         self.folder = _path()
-        self.group = 0
+        self._group = 0
         #: Whether all has ended by itself: the rest of the group, if the context is left then, is
         #: what connections go through that are kept.
         self.whole = False
@@ -36,7 +37,7 @@ class Guard:
             raise DustError(f"{self.folder}: cannot be made: {error.strerror}") from error
         end, self._lifeline = os.pipe()
         null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_WRONLY, 0) for fd in (1, 2)]
-        self.group = os.posix_spawn(
+        self._group = os.posix_spawn(
             "/bin/sh",
             ["sh", "-c", _GUARD, "dust", self.folder],
             os.environ,
@@ -54,14 +55,26 @@ class Guard:
         traceback: TracebackType | None,
     ) -> None:
         with suppress(ProcessLookupError):
-            (os.kill if self.whole else os.killpg)(self.group, signal.SIGKILL)
+            (os.kill if self.whole else os.killpg)(self._group, signal.SIGKILL)
         with suppress(ChildProcessError):
-            os.waitpid(self.group, 0)
+            os.waitpid(self._group, 0)
         os.close(self._lifeline)
         with suppress(OSError):
             for name in os.listdir(self.folder):
                 os.unlink(os.path.join(self.folder, name))
             os.rmdir(self.folder)
+
+    def start(self, argv: list[str], environment: Mapping[str, str], fds: Sequence[int]) -> int:
+        """Run a program with these as its first descriptors; returns its id. Raises OSError."""
+        return os.posix_spawnp(
+            argv[0],
+            argv,
+            environment,
+            file_actions=[(os.POSIX_SPAWN_DUP2, fd, at) for at, fd in enumerate(fds)],
+            setpgroup=self._group,
+            setsigmask=[],
+            setsigdef=[signal.SIGPIPE, signal.SIGHUP],
+        )
 
 
 def _path() -> str:

@@ -32,7 +32,6 @@ class JumpHost:
         self.over = False
         self._emit = emit
         self._login = Login(opening, self.terminal, Framing(opening.nonce), emit)
-        self._last = b""
         self._partial_at: float | None = None
         self._look_at: float | None = time.monotonic() + LOOK
 
@@ -47,7 +46,6 @@ class JumpHost:
         except EOFError:
             self._end_of_terminal()
             return
-        self._last = (self._last + data)[-reasons.LAST :]
         if self._look_at is not None:
             self._login.heard(data)
             self._partial_at = time.monotonic() + PARTIAL if self._login.line else None
@@ -83,7 +81,7 @@ class JumpHost:
     def _end_of_terminal(self) -> None:
         status = self.terminal.reap()
         if self._look_at is None:
-            kind, text = reasons.lost(self._last)
+            kind, text = reasons.lost(self.terminal.last)
         else:
             kind, text = reasons.reason(self._login.said)
         self.close()

@@ -6,7 +6,6 @@ pipes of each ssh come straight to this loop. All are in one process group, whic
 
 from __future__ import annotations
 
-import fcntl
 import heapq
 import os
 import selectors
@@ -17,27 +16,24 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from dust import config
 from dust.asker import Asker
-from dust.errors import ConfigError, DustError
-from dust.feed import Feed
-from dust.gates import Gates
+from dust.errors import DustError
+from dust.feed import Feed, Feeding, Reader
+from dust.gates import Gates, words
 from dust.guard import Guard
 from dust.jumps import Jump
 from dust.limits import backoff, raise_open_files
 from dust.node import Node
 from dust.run import INTERRUPTED, NOT_BEGUN, RUNNING, TIMED_OUT, TIMEOUT, UNREACHABLE, Result, Run
+from dust.shot import Shot
 from dust.signals import ENDING, Signalled, Signals
 
 if TYPE_CHECKING:
-    from dust.askpass import Askpass, Inquiry
-    from dust.questions import Question, Questions
+    from dust.inquiries import Inquiries
+    from dust.questions import Question
 
-#: Most bytes taken at once from one node, and the size asked for of the pipe they come through.
-TAKEN = 1 << 18
 #: How ssh says that it failed, not the command.
 SSH_FAILED = 255
 
@@ -62,22 +58,6 @@ class Outlet(Protocol):
 
     def close(self, *, failed: bool) -> None:
         """All is over, or Dust itself `failed`."""
-
-
-class Shot:
-    """One node's part: its ssh, the pipes to it (-1: closed) and the input it was given."""
-
-    def __init__(self, result: Result, argv: list[str], log: str) -> None:
-        self.result = result
-        self.argv = argv
-        self.log = log
-        self.pid = 0
-        self.begun = self.first = 0.0
-        self.tries = 0
-        self.stdin = -1
-        self.outputs: dict[int, bool] = {}  # descriptor to: is standard error
-        self.given = 0
-        self.spoke = False
 
 
 class OneShots:
@@ -108,10 +88,8 @@ class OneShots:
         self.run = run
         self._stopped = False
         self._absent: list[Result] = []
-        self._feed = feed
         self._asker = asker
-        self._askpass: Askpass | None = None
-        self._questions: Questions | None = None
+        self._inquiries: Inquiries | None = None
         self._environment: Mapping[str, str] = dict(os.environ)  # decoded once, not for each
         self._fanout = fanout
         self._timeout = timeout
@@ -119,6 +97,7 @@ class OneShots:
         self._retries = retries
         self._fail_fast = fail_fast
         self._selector = selectors.DefaultSelector()
+        self._feeding = Feeding(feed, self._selector) if feed else None
         self._guard = guard
         self._wanted: deque[Shot] = deque()
         self._gates: Gates[Shot] = Gates(self._start_gate, patience)
@@ -137,8 +116,6 @@ class OneShots:
         self._running: dict[int, Shot] = {}
         self._later: list[tuple[float, int, Shot]] = []
         self._limits: deque[tuple[float, int, Shot]] = deque()
-        self._starved: set[Shot] = set()
-        self._watched = False
 
     # --- the loop
 
@@ -154,7 +131,7 @@ class OneShots:
             self._null = os.open(os.devnull, os.O_RDWR)
             try:
                 if self._asker:
-                    self._answer_questions(self._asker)
+                    self._take_questions(self._asker)
                 self._launch()
                 self._outlet = outlet()
                 for result in self._absent:
@@ -196,23 +173,24 @@ class OneShots:
         with suppress(ProcessLookupError):
             for pid in self._gates.running:
                 os.kill(pid, signal.SIGTERM)
-        if self._askpass:
-            self._askpass.close()
+        if self._inquiries:
+            self._inquiries.close()
         os.close(self._null)
         self._selector.close()
 
     def _turn(self, timeout: float | None) -> None:
         """Wait for whatever comes first, and handle all there is."""
-        self._watch_feed()
+        if self._feeding:
+            self._feeding.watch()
         for key, _ in self._selector.select(self._until(timeout)):
             if key.fileobj is self._signals:
                 self._signalled()
-            elif key.fileobj is self._feed:
-                self._take()
-            elif key.fileobj is self._askpass:
-                self._askpass.serve()
-            elif key.fd == key.data.stdin:
-                self._give(key.data)
+            elif key.fileobj is self._inquiries:
+                self._inquiries.serve()
+            elif isinstance(key.data, Feeding):
+                key.data.take()
+            elif self._feeding and isinstance(key.data, Reader):
+                self._feeding.give(key.data)
             elif key.fd in key.data.outputs:
                 self._read(key.data, key.fd)
         now = time.monotonic()
@@ -237,6 +215,15 @@ class OneShots:
                 raise Signalled(number)
         self._reap()
 
+    # --- what ssh asks
+
+    def _take_questions(self, asker: Asker) -> None:
+        from dust.inquiries import Inquiries  # without a terminal nobody is asked
+
+        self._inquiries = Inquiries(self._guard.folder, partial(self._ask, asker), self._tell)
+        self._environment = self._inquiries.environment
+        self._selector.register(self._inquiries, selectors.EVENT_READ)
+
     def _ask(self, asker: Asker, question: Question) -> str | None:
         """Ask the user; no command's time runs meanwhile."""
         self._outlet.erase()
@@ -246,32 +233,11 @@ class OneShots:
         self._limits = deque((at + spent, pid, shot) for at, pid, shot in self._limits)
         return answer
 
-    # --- starting
-
-    def _answer_questions(self, asker: Asker) -> None:
-        from dust import askpass  # without a terminal nobody is asked
-
-        path = os.path.join(self._guard.folder, "asked")
-        self._askpass = askpass.Askpass(path, partial(self._asked, asker), self._tell)
-        try:
-            program = askpass.program(config.folder("cache"))
-        except ConfigError:  # a home that cannot be written
-            program = askpass.program(Path(self._guard.folder))
-        self._environment = self._askpass.environment(program)
-        self._selector.register(self._askpass, selectors.EVENT_READ)
-
-    def _asked(self, asker: Asker, inquiry: Inquiry) -> None:
-        from dust.questions import Questions, Waiting  # most are asked nothing
-
-        if self._questions is None:
-            self._questions = Questions()
-        waiting = Waiting(inquiry.asker, "", inquiry.answer)
-        self._questions.add(waiting, inquiry.text, inquiry.secret)
-        self._questions.put(partial(self._ask, asker))
-
     def _tell(self, text: str) -> None:
         self._outlet.erase()
         print(text, file=sys.stderr)
+
+    # --- starting
 
     def _launch(self) -> None:
         try:
@@ -291,124 +257,31 @@ class OneShots:
                 self._fanout = len(self._running)
 
     def _start(self, shot: Shot) -> None:
-        theirs, ours = os.pipe() if self._feed else (self._null, -1)
-        output, write_output = os.pipe()
-        errors, write_errors = os.pipe()
+        theirs, ours = os.pipe() if self._feeding else (self._null, -1)
         try:
-            shot.pid = os.posix_spawnp(
-                shot.argv[0],
-                shot.argv,
-                self._environment,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, fd, at)
-                    for at, fd in enumerate((theirs, write_output, write_errors))
-                ],
-                setpgroup=self._guard.group,
-                setsigmask=[],
-                setsigdef=[signal.SIGPIPE, signal.SIGHUP],
-            )
+            shot.start(self._guard, self._environment, theirs)
         finally:
-            for fd in (write_output, write_errors, *([theirs] if self._feed else [])):
-                os.close(fd)
-        shot.stdin, shot.outputs = ours, {output: False, errors: True}
-        self._attend(shot)
-
-    def _start_gate(self, argv: list[str]) -> int:
-        """Run an ssh that only opens a connection; what it says is in its log."""
-        return os.posix_spawnp(
-            argv[0],
-            argv,
-            self._environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, self._null, fd) for fd in range(3)],
-            setpgroup=self._guard.group,
-            setsigmask=[],
-            setsigdef=[signal.SIGPIPE, signal.SIGHUP],
-        )
-
-    def _attend(self, shot: Shot) -> None:
-        """Take up what its ssh prints, and give it the input from the beginning."""
-        shot.begun = time.monotonic()
-        shot.first = shot.first or shot.begun
-        shot.tries += 1
-        shot.given = 0
+            if self._feeding:
+                os.close(theirs)
+        shot.reader = self._feeding.add(ours) if self._feeding else None
         self._running[shot.pid] = shot
         if self._timeout is not None:
             self._limits.append((shot.begun + self._timeout, shot.pid, shot))
         for fd in shot.outputs:
-            os.set_blocking(fd, False)
-            with suppress(OSError, AttributeError):  # not on this system, or no more of them
-                fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, TAKEN)
             self._selector.register(fd, selectors.EVENT_READ, shot)
-        if shot.stdin >= 0:
-            os.set_blocking(shot.stdin, False)
-            self._selector.register(shot.stdin, selectors.EVENT_WRITE, shot)
 
-    # --- input
-
-    def _watch_feed(self) -> None:
-        feed = self._feed
-        if feed is None or feed.hungry == self._watched:
-            return
-        if self._watched:
-            self._selector.unregister(feed)
-        else:
-            try:
-                self._selector.register(feed, selectors.EVENT_READ)
-            except PermissionError:  # /dev/null and the like cannot be waited for
-                while feed.hungry:
-                    self._take()
-                return
-        self._watched = not self._watched
-
-    def _take(self) -> None:
-        assert self._feed is not None
-        try:
-            self._feed.take()
-        except OSError as error:
-            raise DustError(f"the input cannot be kept: {error.strerror}") from error
-        starved, self._starved = self._starved, set()
-        for shot in starved:
-            if shot.stdin >= 0:
-                self._selector.register(shot.stdin, selectors.EVENT_WRITE, shot)
-
-    def _give(self, shot: Shot) -> None:
-        """Write some input to its ssh; at the end of all input close that."""
-        assert self._feed is not None
-        data = self._feed.read(shot.given)
-        try:
-            if data:
-                shot.given += os.write(shot.stdin, data)
-            elif self._feed.complete:
-                self._close_stdin(shot)
-            else:
-                self._selector.unregister(shot.stdin)
-                self._starved.add(shot)
-        except BlockingIOError:
-            return
-        except BrokenPipeError:  # it wants no more
-            self._close_stdin(shot)
-
-    def _close_stdin(self, shot: Shot) -> None:
-        if shot.stdin >= 0:
-            if shot in self._starved:
-                self._starved.remove(shot)
-            else:
-                self._selector.unregister(shot.stdin)
-            os.close(shot.stdin)
-            shot.stdin = -1
+    def _start_gate(self, argv: list[str]) -> int:
+        """Run an ssh that only opens a connection; what it says is in its log."""
+        return self._guard.start(argv, self._environment, [self._null] * 3)
 
     # --- output and ends
 
     def _read(self, shot: Shot, fd: int) -> bool:
         """Pass on what there is; whether there may be more."""
-        try:
-            data = os.read(fd, TAKEN)
-        except BlockingIOError:
-            return False
+        data = shot.read(fd)
         if data:
-            shot.spoke = True
             self._outlet.output(shot.result, data, shot.outputs[fd])
-        else:
+        elif data is not None:
             self._close_output(shot, fd)
         return bool(data)
 
@@ -418,7 +291,8 @@ class OneShots:
         os.close(fd)
 
     def _close(self, shot: Shot) -> None:
-        self._close_stdin(shot)
+        if self._feeding and shot.reader:
+            self._feeding.close(shot.reader)
         for fd in list(shot.outputs):
             self._close_output(shot, fd)
 
@@ -451,7 +325,7 @@ class OneShots:
             while self._read(shot, fd):
                 pass
         self._close(shot)
-        if status == SSH_FAILED and (said := self._said(shot)) and self._gave_up(shot, said):
+        if status == SSH_FAILED and (said := words(shot.log)) and self._gave_up(shot, said):
             return
         status = status if status >= 0 else 128 - status
         shot.result.end(status, time.monotonic() - shot.begun)
@@ -479,14 +353,6 @@ class OneShots:
         for fd in list(shot.outputs):
             self._read(shot, fd)
         self._close(shot)
-
-    def _said(self, shot: Shot) -> str:
-        """Why ssh gave up, as it wrote; nothing where the status was the command's own."""
-        try:
-            with open(shot.log, "rb") as file:
-                return file.read(1 << 16).decode("utf-8", "replace")
-        except OSError:
-            return ""
 
     def _expire(self, pid: int, shot: Shot) -> None:
         if self._running.pop(pid, None):

@@ -28,7 +28,7 @@ def attach(context: Context, node: Node) -> None:
     sessions = context.sessions
     sessions.open([node])
     link = sessions.links[node.id]
-    context.wait(lambda: link.state != CONNECTING)
+    context.waiter.wait(lambda: link.state != CONNECTING)
     if link.state not in LIVE:
         raise SessionError(node.name, link.reason)
     context.printer.flush()

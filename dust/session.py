@@ -28,6 +28,7 @@ from dust.login import SETTLE, Login
 from dust.modes import Modes
 from dust.plain import printable
 from dust.screen import Screen
+from dust.switch import Switch
 from dust.terminal import QUEUE, Detach, Terminal
 
 #: Seconds of quiet after which an unfinished line is shown, a shell without marks counts as done.
@@ -46,17 +47,12 @@ class Session:
         self._framing = Framing(opening.nonce)
         self._login = Login(opening, self.terminal, self._framing, emit)
         self._screen = Screen()
-        self._last = b""
         self._goodbye = b""  # what may be ssh's own last words
         self._waiting = self._unfinished = False
         self._begun = 0.0
         self._taken = 0  # lines that the coordinator does not know to be typed
-        # Modes: what is typed at the next prompt to switch; whether a switch is under way, whose
-        # echo nobody wants to see; what was submitted meanwhile.
-        self._switch = b""
-        self._switching = False
-        self._held: list[bytes] = []
-        self._typed = self._hidden = False
+        self._switch = Switch(self._framing, self.terminal.write)
+        self._hidden = False  # a full-screen program goes on that was left
         self._modes = Modes()
         self._echo: Echo | None = None
         # When things are due, in monotonic seconds.
@@ -67,8 +63,8 @@ class Session:
 
     def submit(self, text: bytes) -> None:
         """Send one line (which may span several): a command if ready, input if not."""
-        if self._switching or self._switch:
-            self._held.append(text)
+        if self._switch.wanted:
+            self._switch.held.append(text)
             return
         if why := self._unsendable(text):
             self._say(messages.Refused(why))
@@ -127,11 +123,6 @@ class Session:
         except EOFError:
             self._end_of_terminal()
             return
-        self._last = (
-            (self._last + data)[-reasons.LAST :]
-            if len(data) < reasons.LAST
-            else data[-reasons.LAST :]
-        )
         for event in self._framing.feed(data):
             if isinstance(event, Text):
                 self._text(event.data)
@@ -144,7 +135,7 @@ class Session:
     def _text(self, data: bytes) -> None:
         if not self._login.over:
             self._login.heard(data)
-        elif not self._switching and not self._hidden:
+        elif not self._switch.under_way and not self._hidden:
             data = self._goodbye + data
             self._goodbye = reasons.last_words(data)
             self._output(data[: len(data) - len(self._goodbye)])
@@ -175,12 +166,12 @@ class Session:
         if isinstance(event, WentOn):
             self._say_ended(event.prompt)
         elif isinstance(event, Continuation):
-            if event.final and not self._switching:
+            if event.final and not self._switch.under_way:
                 self._unfinished = True
                 self._say(messages.State("unfinished"))
         elif not self._login.over:
             self._login.prompted(event)
-        elif self._switching:
+        elif self._switch.under_way:
             self._switched()
         elif event.final:
             self._end(event)
@@ -189,14 +180,12 @@ class Session:
 
     def _end(self, prompt: Prompt) -> None:
         self._settle_at = None
-        self._waiting = self._unfinished = self._hidden = self._typed = False
+        self._waiting = self._unfinished = self._hidden = False
         self._modes.clear()
         self._say_ended(prompt)
-        if self._echo and self._echo.heard and not self._switch:
-            self._switch = shells.ANEW  # `reset` or the like: its terminal echoes again
+        echoes = self._echo is not None and self._echo.heard  # `reset` or the like was run
         self._echo = None
-        if self._switch:
-            self._change_mode()
+        self._switch.ended(shells.ANEW if echoes else b"")
 
     def _say_ended(self, prompt: Prompt) -> None:
         """What was submitted first is done, and perhaps all."""
@@ -263,7 +252,7 @@ class Session:
         if self._framing.state == BUSY and self._modes.full_screen:
             self._redraw(tty[1])
         self._ask_mode(shells.TO_RAW)
-        self._typed = self._hidden = False
+        self._switch.typed = self._hidden = False
         try:
             self.terminal.interact(tty, control, self._raw_typed, self._raw_shown, woken)
         except (Detach, EOFError, OSError):
@@ -280,17 +269,16 @@ class Session:
         self.terminal.resize(rows, columns)
 
     def _raw_typed(self, data: bytes) -> None:
-        self._typed = True
+        self._switch.typed = True
         if self._framing.state == READY and (b"\r" in data or b"\n" in data):
             self._framing.state = BUSY
             self._begun = time.monotonic()
 
     def _raw_shown(self, data: bytes) -> bytes:
-        self._last = (self._last + data)[-reasons.LAST :]
         shown = bytearray()
         for event in self._framing.feed(data):
             if isinstance(event, Text):
-                if not self._switching:
+                if not self._switch.under_way:
                     shown += event.data
             else:
                 self._mark(event)
@@ -302,33 +290,18 @@ class Session:
         self._hidden = self._modes.full_screen and self._framing.state == BUSY
         self._ask_mode(shells.TO_LINES)
         self._say(messages.Detached())
-        if self._framing.state == BUSY and not self._switching:
+        if self._framing.state == BUSY and not self._switch.under_way:
             self._say(messages.State("busy"))
 
-    def _ask_mode(self, switch: bytes) -> None:
-        if not self._login.marked:
-            return
-        self._switch = switch
-        if self._framing.state == READY and self._typed:
-            # A half-typed command stands at the prompt: Ctrl-C gives a clean one.
-            self._framing.submit(b"")
-            self._switching = True
-            self.terminal.write(b"\x03")
-        elif self._framing.state == READY:
-            self._change_mode()
-
-    def _change_mode(self) -> None:
-        line, self._switch = self._switch, b""
-        self._switching = True
-        self.terminal.write(self._framing.submit(line))
+    def _ask_mode(self, line: bytes) -> None:
+        if self._login.marked:
+            self._switch.ask(line)
 
     def _switched(self) -> None:
-        if self._switch:  # this prompt was Ctrl-C's
-            self._change_mode()
+        if not self._switch.prompted():
             return
-        self._switching = self._typed = False
         self._modes.clear()
-        held, self._held = self._held, []
+        held, self._switch.held = self._switch.held, []
         if not held:
             self._say(messages.State("ready"))
         for text in held:
@@ -349,7 +322,7 @@ class Session:
         if not begun:
             kind, text = reasons.reason(self._login.said)
         elif status == 255:
-            kind, text = reasons.lost(self._last)
+            kind, text = reasons.lost(self.terminal.last)
         else:
             kind, text = "ended", f"logged out (exit {status})"
         if not text and status == 255:

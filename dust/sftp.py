@@ -1,16 +1,15 @@
-"""The SSH file transfer protocol, version 3, as octets: requests out, replies in. Pure.
+"""The SSH file transfer protocol, version 3: requests as octets, replies as values. Pure.
 
-Names are octets and carry their length, so that any name is only a name. Files' contents pass in
-pieces as they come, never gathered. Of OpenSSH's extensions three are known: `posix-rename`, which
-replaces a file in one step, `limits`, which says how large a request may be, and `statvfs`, which
-says whether a disk is full.
+Names are octets and carry their length, so that any name is only a name. Of OpenSSH's extensions
+three are known: `posix-rename`, which replaces a file in one step, `limits`, which says how large a
+request may be, and `statvfs`, which says whether a disk is full.
 """
 
 from __future__ import annotations
 
 import stat
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 #: Status codes.
@@ -30,12 +29,8 @@ RENAME, LIMITS, STATVFS = b"posix-rename@openssh.com", b"limits@openssh.com", b"
 
 #: What every server takes in one read or write, in bytes, and the most that is asked of any.
 BLOCK, LARGEST = 32768, 1 << 18
-#: The longest reply but for contents, in bytes: more is no reply.
-_LONGEST = 1 << 20
-
-_INIT, _VERSION = 1, 2
-_STATUS, _HANDLE, _DATA, _NAME, _ATTRS, _EXTENDED = 101, 102, 103, 104, 105, 201
-_SIZE, _OWNER, _MODE, _TIMES, _MORE = 1, 2, 4, 8, 0x80000000
+#: Which attributes of a file are told.
+SIZE, OWNER, MODE, TIMES, MORE = 1, 2, 4, 8, 0x80000000
 
 _HEAD = struct.Struct("!IBI")
 _INT = struct.Struct("!I")
@@ -124,7 +119,7 @@ Reply = Version | Status | Handle | Piece | Names | Attributes | Extended
 
 def hello() -> bytes:
     """What a client begins with."""
-    return struct.pack("!IBI", 5, _INIT, 3)
+    return struct.pack("!IBI", 5, 1, 3)
 
 
 def open_file(path: bytes, flags: int, mode: int | None = None) -> Request:
@@ -225,129 +220,6 @@ def is_full(answer: Extended) -> bool:
     return bool(available == 0 or (files > 0 and free_files == 0))  # some count none
 
 
-class Decoder:
-    """Replies out of a stream that is cut anywhere, each with the number of its request."""
-
-    def __init__(self) -> None:
-        self._held = b""
-        self._number = 0
-        self._left = 0  # bytes of contents that are still to come
-
-    def feed(self, data: bytes | memoryview) -> Iterator[tuple[int, Reply]]:
-        """The replies that `data` completes, and the contents in it.
-
-        A piece of contents is a view of `data`. Raises ValueError on what is no reply.
-        """
-        view = memoryview(data)
-        if self._held:
-            view = memoryview(self._held + bytes(view))
-            self._held = b""
-        at, end = 0, len(view)
-        while True:
-            if self._left:
-                if at == end:
-                    break
-                piece = view[at : at + self._left]
-                at += len(piece)
-                self._left -= len(piece)
-                yield self._number, Piece(piece, self._left)
-                continue
-            if end - at < 4:
-                break
-            (length,) = _INT.unpack_from(view, at)
-            if not 5 <= length <= _LONGEST:
-                raise ValueError("not a reply")
-            if end - at < 9:
-                break
-            _, kind, number = _HEAD.unpack_from(view, at)
-            if kind == _DATA:
-                if end - at < 13:
-                    break
-                (size,) = _INT.unpack_from(view, at + 9)
-                if size + 9 != length:
-                    raise ValueError("contents of a wrong length")
-                self._number, self._left = number, size
-                at += 13
-                if not size:
-                    yield number, Piece(b"", 0)
-                continue
-            if end - at < 4 + length:
-                break
-            yield number, _reply(kind, number, bytes(view[at + 9 : at + 4 + length]))
-            at += 4 + length
-        self._held = bytes(view[at:])
-
-
-def _reply(kind: int, number: int, body: bytes) -> Reply:
-    try:
-        reader = _Reader(body)
-        if kind == _STATUS:
-            code = reader.number()
-            return Status(code, reader.text().decode("utf-8", "replace") if reader.left else "")
-        if kind == _HANDLE:
-            return Handle(reader.text())
-        if kind == _NAME:
-            return Names([reader.entry() for _ in range(reader.number())])
-        if kind == _ATTRS:
-            return reader.attributes()
-        if kind == _EXTENDED:
-            return Extended(body)
-        if kind == _VERSION:
-            extensions = {}
-            while reader.left:
-                name = reader.text()
-                extensions[name] = reader.text()
-            return Version(number, extensions)
-    except struct.error as error:
-        raise ValueError("a reply that is cut short") from error
-    raise ValueError(f"a reply of kind {kind}")
-
-
-class _Reader:
-    """The fields of a body, in order. Raises struct.error where it ends too soon."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._at = 0
-
-    @property
-    def left(self) -> int:
-        return len(self._body) - self._at
-
-    def number(self) -> int:
-        (value,) = _INT.unpack_from(self._body, self._at)
-        self._at += 4
-        return int(value)
-
-    def long(self) -> int:
-        return self.number() << 32 | self.number()
-
-    def text(self) -> bytes:
-        size = self.number()
-        if size > self.left:
-            raise struct.error
-        self._at += size
-        return self._body[self._at - size : self._at]
-
-    def entry(self) -> tuple[bytes, Attributes]:
-        name = self.text()
-        self.text()  # what `ls -l` would print
-        return name, self.attributes()
-
-    def attributes(self) -> Attributes:
-        flags = self.number()
-        size = self.long() if flags & _SIZE else None
-        if flags & _OWNER:
-            self.long()
-        mode = self.number() if flags & _MODE else None
-        times = (self.number(), self.number()) if flags & _TIMES else (None, None)
-        if flags & _MORE:
-            for _ in range(self.number()):
-                self.text()
-                self.text()
-        return Attributes(size, mode, *times)
-
-
 def _text(text: bytes) -> bytes:
     return _INT.pack(len(text)) + text
 
@@ -358,6 +230,6 @@ def _attributes(
     if mode is None:
         return _INT.pack(0)
     if accessed is None or modified is None:
-        return struct.pack("!II", _MODE, mode)
+        return struct.pack("!II", MODE, mode)
     times = (min(max(0, seconds), 0xFFFFFFFF) for seconds in (accessed, modified))
-    return struct.pack("!IIII", _MODE | _TIMES, mode, *times)
+    return struct.pack("!IIII", MODE | TIMES, mode, *times)

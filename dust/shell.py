@@ -80,7 +80,7 @@ class Shell:
         run = context.send(nodes, action.line)
         if not wait:
             return 0
-        waiting = context.wait_for_run(run)
+        waiting = context.waiter.wait_for_run(run)
         return 0 if waiting else run.status
 
     def _check_complete(self, nodes: list[Node], line: str) -> None:
@@ -230,7 +230,7 @@ class Shell:
         links = self.context.sessions.links
         nodes = [r.node for r in run.results.values()]
         busy = [n for n in nodes if n.id in links and links[n.id].state not in (READY, DOWN)]
-        return bool(self.context.interrupt(busy)) if busy else False
+        return bool(self.context.waiter.interrupt(busy)) if busy else False
 
     def progress(self) -> str:
         """How far the last line is; "" once it is done, and where one node alone has it."""

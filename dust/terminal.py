@@ -16,6 +16,7 @@ from pexpect import pty_spawn
 from ptyprocess import ptyprocess
 
 from dust.escape import Escape
+from dust.reasons import LAST
 
 #: Most bytes taken in one turn, and waiting for a program that does not read its input.
 TURN, QUEUE = 1 << 16, 1 << 20
@@ -45,6 +46,8 @@ class Terminal:
             argv[0], argv[1:], timeout=None, dimensions=(rows, columns), maxread=TURN
         )
         self._queue = bytearray()
+        #: The end of what was printed, which may hold ssh's last words.
+        self.last = b""
         self.fd: int = self._child.child_fd
         os.set_blocking(self.fd, False)
 
@@ -103,7 +106,12 @@ class Terminal:
             size += len(piece)
             if len(piece) < 1024:
                 break
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._remember(data)
+        return data
+
+    def _remember(self, data: bytes) -> None:
+        self.last = data[-LAST:] if len(data) >= LAST else (self.last + data)[-LAST:]
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell the terminal, and thereby the remote one, its size."""
@@ -146,6 +154,10 @@ class Terminal:
                 typed(data)
                 self.write(data)
 
+        def printed(data: bytes) -> bytes:
+            self._remember(data)
+            return shown(data)
+
         def wait(*_: object) -> tuple[list[int], list[int], list[int]]:
             while True:
                 timeout = None
@@ -167,7 +179,7 @@ class Terminal:
 
         self._child.STDIN_FILENO, self._child.STDOUT_FILENO = tty
         with _waiting_with(wait):
-            self._child.interact(escape_character=None, input_filter=keys, output_filter=shown)
+            self._child.interact(escape_character=None, input_filter=keys, output_filter=printed)
 
     def reap(self, patience: float = 1.0) -> int:
         """The status of the child, which has closed its terminal: 128 + signal, -1 if unknown.

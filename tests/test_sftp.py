@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dust import sftp
-from dust.sftp import Attributes, Decoder, Extended, Handle, Names, Piece, Reply, Status, Version
+from dust.sftp import Attributes, Extended, Handle, Names, Piece, Reply, Status, Version
+from dust.sftp_decoder import Decoder
 
 OCTETS = st.binary(max_size=40)
 INTS = st.integers(0, 2**32 - 1)

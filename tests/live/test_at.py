@@ -323,6 +323,7 @@ def test_a_signal_ends_it_and_tells_who_was_not_done(
     assert process.stdout and process.stderr
     said = [process.stdout.readline() for _ in range(3)]
     assert all(line.endswith(b"\n") for line in said)
+    until(lambda: len(children(process.pid)) == 3)  # its guard, and two ssh: n1 is done
     begun = {pid: started(pid) for pid in children(process.pid)}
     process.send_signal(number)
     assert process.wait(timeout=30) == status

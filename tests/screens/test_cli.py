@@ -102,7 +102,7 @@ def test_nobody_answers_at_the_end_of_a_script(home: Path) -> None:
 
 def test_a_script_says_for_whom_it_waits(home: Path) -> None:
     program = (
-        "import sys; from dust import cli, context; context.SILENCE = context.AGAIN = 0.4;"
+        "import sys; from dust import cli, waiter; waiter.SILENCE = waiter.AGAIN = 0.4;"
         " sys.exit(cli.main(sys.argv[1:]))"
     )
     process = subprocess.Popen(
