@@ -129,7 +129,7 @@ class Prompt:
                 typed = self._session.default_buffer.text
                 self._context.put_questions()
                 continue
-            if self._shell.lacks(text):  # what would have taken it as input has ended meanwhile
+            if self._shell.goes_on(text):  # what would have taken it as input has ended meanwhile
                 typed = text + "\n"
                 continue
             status = self._execute(text)
@@ -137,7 +137,7 @@ class Prompt:
 
     def _execute(self, text: str) -> int:
         """Carry out what was typed; of several lines all but the last are waited for."""
-        entries = list(self._shell.joined(text.splitlines()))
+        entries = [entry for entry in self._shell.joined(text.split("\n")) if entry.strip()]
         status = 0
         for at, entry in enumerate(entries, 1):
             status = self._shell.execute(entry, wait=at < len(entries))
@@ -279,7 +279,7 @@ class Prompt:
         def _(event: KeyPressEvent) -> None:
             buffer = event.current_buffer
             at_end = not buffer.document.text_after_cursor.strip()
-            if at_end and self._shell.lacks(buffer.text):
+            if at_end and self._shell.goes_on(buffer.text):
                 buffer.insert_text("\n")
             else:
                 buffer.validate_and_handle()

@@ -95,8 +95,8 @@ class Shell:
         links = self.context.sessions.links
         return any(n.id not in links or links[n.id].state not in ("busy", WAITING) for n in nodes)
 
-    def lacks(self, text: str) -> str:
-        """What an `@` line that is unfinished lacks, so that reading has to go on; else ""."""
+    def _lacks(self, text: str) -> str:
+        """What an `@` line that is unfinished lacks; else ""."""
         try:
             action = lines.parse(text)
             if not isinstance(action, lines.Remote):
@@ -183,17 +183,26 @@ class Shell:
 
     def joined(self, typed: Iterable[str]) -> Iterator[str]:
         """The lines, unfinished ones together with those that finish them."""
+        return (entry for entry, _ in self._gathered(typed))
+
+    def goes_on(self, text: str) -> bool:
+        """Whether the last of these lines is unfinished, so that reading has to go on."""
+        *_, (_, lacking) = self._gathered(text.split("\n"))
+        return bool(lacking)
+
+    def _gathered(self, typed: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Each whole line, and the last one with what it lacks."""
         held: list[str] = []
         lacking = ""
         for line in typed:
             held.append(line)
             if not lines.leaves_open(lacking, line):  # or each line of a long text is read again
-                lacking = self.lacks("\n".join(held))
+                lacking = self._lacks("\n".join(held))
             if not lacking:
-                yield "\n".join(held)
+                yield "\n".join(held), ""
                 held.clear()
         if held:
-            yield "\n".join(held)
+            yield "\n".join(held), lacking
 
     def _left_waiting(self) -> int:
         """At the end of a script, nobody will answer what still waits for input."""

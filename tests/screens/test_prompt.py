@@ -126,6 +126,30 @@ def test_pasted_lines_run_one_after_the_other(dust: Start) -> None:
     assert "[worker1] n1" in text
 
 
+@pytest.mark.parametrize("bracketed", [True, False])
+def test_pasted_lines_whose_last_is_unfinished_go_on(dust: Start, bracketed: bool) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    pasted = "!echo lo'cal'\n@worker1 cat <<X"
+    screen.send(f"\x1b[200~{pasted}\x1b[201~" if bracketed else pasted.replace("\n", "\r"))
+    screen.wait_for("<<X")
+    screen.send("\r")
+    screen.wait(lambda text: text.endswith(">"))
+    screen.line("echo here")
+    screen.line("X")
+    screen.wait_for("[worker1] echo here")
+    assert screen.text.count("\nlocal") == 1
+
+
+def test_a_backslash_goes_on_to_an_empty_line(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("@worker1 echo a \\")
+    screen.wait(lambda text: text.endswith(">"))
+    screen.line("")
+    screen.wait_for("[worker1] a")
+
+
 def test_ctrl_d_asks_while_something_runs(dust: Start) -> None:
     screen = dust()
     screen.wait_for("dust:local$")
