@@ -188,11 +188,12 @@ class Run:
         seconds = time.monotonic() - self.begun
         return f"{total - self.pending}/{total} done, {seconds:.0f} s, waiting for {late}"
 
-    def summary(self) -> str:
-        """`worker[4-5]: exit 1 · master: exit 127 · 13 ok, 2.1 s`."""
+    def summary(self, nodes: Iterable[Node] | None = None) -> str:
+        """`worker[4-5]: exit 1 · master: exit 127 · 13 ok, 2.1 s`, of these nodes or of all."""
         groups: dict[str, list[str]] = {}
         fine = 0
-        for result in self.results.values():
+        wanted = self.results if nodes is None else [node.id for node in nodes]
+        for result in map(self.results.__getitem__, wanted):
             if result.state == OK:
                 fine += 1
             else:

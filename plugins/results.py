@@ -101,15 +101,15 @@ def _show(dust: Dust, target: str, form: str) -> None:
     run = _last(dust)
     nodes = _nodes_of(dust, run, target)
     dust.show_run(run, nodes, form)
-    _name_stragglers(dust, run, nodes)
-    if not target and run.done:
-        dust.print(run.summary())
+    if not _name_stragglers(dust, run, nodes):
+        dust.print(run.summary(nodes))
 
 
-def _name_stragglers(dust: Dust, run: Run, nodes: Sequence[Node]) -> None:
+def _name_stragglers(dust: Dust, run: Run, nodes: Sequence[Node]) -> bool:
     ids = {node.id for node in nodes}
     if late := [node for node in run.unfinished() if node.id in ids]:
         dust.print(f"{dust.cluster.labels(late)}: still running")
+    return bool(late)
 
 
 def _last(dust: Dust) -> Run:

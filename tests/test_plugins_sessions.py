@@ -137,7 +137,15 @@ def test_the_last_run_again(dust: Recorder, words: list[str], shown: tuple[list[
     outputs(dust, master="a\n", worker1="b\n", gone="c\n")
     said = dust.type(*words)
     assert dust.shown == [shown]
-    assert ("3 ok" in said) == (len(shown[0]) == 3)
+    assert said.startswith(f"{len(shown[0])} ok, ")
+
+
+def test_the_last_run_on_a_target_says_how_it_ended_there(dust: Recorder) -> None:
+    outputs(dust, master="", worker1="")
+    assert dust.last
+    dust.last.results[NODES[0].id].end(3, 0.1)
+    assert dust.type("last", "master").startswith("master: exit 3, ")
+    assert dust.type("last", "worker1").startswith("1 ok, ")
 
 
 def test_the_last_run_names_who_is_late(dust: Recorder) -> None:
