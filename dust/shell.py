@@ -117,7 +117,7 @@ class Shell:
             what = target or "the working set"
             raise UsageError(
                 f"raw mode takes one node and {what} has {len(nodes)}; "
-                "to send a line, put it after the target"
+                "to send a line, put it after the target; `enter` sends an empty one"
             )
         attach(self.context, nodes[0])
         return 0

@@ -70,6 +70,17 @@ def suspend(dust: Dust, target: str = "") -> None:
 
 
 @command
+def enter(dust: Dust, target: str = "") -> None:
+    """Press Enter, an empty line, in programs that wait for input.
+
+    Usage: enter [<target>]
+
+    Without a target, in all that are seen to wait; with one, in whatever runs there.
+    """
+    _press(dust, target, b"\n", "Enter", _RUNNING if target else (WAITING,))
+
+
+@command
 def eof(dust: Dust, target: str = "", f: bool = False) -> None:
     """Press Ctrl-D where something runs.
 
@@ -84,7 +95,7 @@ def eof(dust: Dust, target: str = "", f: bool = False) -> None:
     if idle and not f:
         names = dust.cluster.labels(idle)
         dust.print(f"{names}: left alone, Ctrl-D would log out there (`eof -f` does)")
-    _press(dust, target, b"\x04", "Ctrl-D", idle=f)
+    _press(dust, target, b"\x04", "Ctrl-D", (*_RUNNING, READY) if f else _RUNNING)
 
 
 @command
@@ -105,8 +116,9 @@ def secret(dust: Dust, target: str = "") -> None:
     dust.sessions.keys(waiting, text.encode() + b"\n")
 
 
-def _press(dust: Dust, target: str, key: bytes, name: str, idle: bool = False) -> None:
-    states = (*_RUNNING, READY) if idle else _RUNNING
+def _press(
+    dust: Dust, target: str, key: bytes, name: str, states: Sequence[str] = _RUNNING
+) -> None:
     nodes, chosen = _in_state(dust, target, states)
     typed = dust.sessions.keys(chosen, key)
     if typed:

@@ -35,6 +35,9 @@ def busy(dust: Recorder) -> Recorder:
         (["eof", "*"], {"worker1": b"\x04", "lone": b"\x04"}),
         (["eof", "-f", "slurm1"], {"master": b"\x04", "worker1": b"\x04"}),
         (["interrupt", "worker2"], {}),
+        (["enter"], {"lone": b"\n"}),
+        (["enter", "w*"], {"worker1": b"\n"}),
+        (["enter", "master"], {}),
     ],
 )
 def test_keys_are_typed_where_something_runs(

@@ -150,6 +150,16 @@ def test_a_backslash_goes_on_to_an_empty_line(dust: Start) -> None:
     screen.wait_for("[worker1] a")
 
 
+def test_an_empty_line_for_all_that_wait(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("@worker* printf 'Go on? [Y/n] '; read x; echo \"got <$x>\"")
+    screen.wait_for("2 waiting$")
+    screen.line("enter")
+    screen.wait_for("[worker1] got <>")
+    screen.wait_for("[worker2] got <>")
+
+
 def test_ctrl_d_asks_while_something_runs(dust: Start) -> None:
     screen = dust()
     screen.wait_for("dust:local$")
