@@ -92,9 +92,11 @@ def _run(options: dict[str, Any]) -> int:
     from dust.asker import asker
     from dust.calls import Calls
     from dust.cluster import Cluster
+    from dust.config import folder
     from dust.guard import Guard
     from dust.oneshot import OneShots
     from dust.run import Run
+    from dust.ssh import ONE_SHOT
 
     if options["TARGET"] == "--":
         options["TARGET"], *options["COMMAND"] = options["COMMAND"]
@@ -106,7 +108,8 @@ def _run(options: dict[str, Any]) -> int:
     cluster.working_set = settings.use
     nodes = _nodes(cluster, options)
     line = _line(options["COMMAND"], nodes, cluster)
-    calls = Calls(_preferred(settings))
+    kept = _kept(settings)
+    calls = Calls({**ONE_SHOT, **kept})
 
     def argv(node: Node, log: str) -> list[str]:
         ours = [*preferences, "-E", log]
@@ -132,6 +135,7 @@ def _run(options: dict[str, Any]) -> int:
         patience=settings.connect_timeout,
         retries=retries,
         fail_fast=options["--fail-fast"],
+        kept=str(folder("cm")) if kept else "",
     )
     number = shots.shoot(lambda: _report(options, settings, run, cluster))
     return 128 + number if number else run.status
@@ -202,15 +206,14 @@ def _connect_timeout(options: dict[str, Any]) -> list[str]:
     return ["-o", f"ConnectTimeout={ceil(seconds)}"] if seconds else []
 
 
-def _preferred(settings: Settings) -> dict[str, str]:
-    """What holds where the user's ssh is told nothing else: connections stay for the next call."""
+def _kept(settings: Settings) -> dict[str, str]:
+    """What keeps connections for the next call, where the user's ssh is told nothing else."""
     from dust import config, ssh
 
     try:
-        kept = ssh.shared(config.folder("cm"), settings.persist)
+        return ssh.shared(config.folder("cm"), settings.persist)
     except DustError:  # a home that cannot be written, or has an odd name
-        kept = {}
-    return {**ssh.ONE_SHOT, **kept}
+        return {}
 
 
 def _jumps(

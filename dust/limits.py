@@ -7,6 +7,8 @@ import resource
 import sys
 from contextlib import suppress
 
+#: How much of the end of what was printed may hold ssh's last words, in bytes.
+LAST = 512
 #: A socket's path may have no more bytes than this on any system.
 LONGEST_SOCKET = 103
 

@@ -29,6 +29,7 @@ from dust.node import Node
 from dust.run import INTERRUPTED, NOT_BEGUN, RUNNING, TIMED_OUT, TIMEOUT, UNREACHABLE, Result, Run
 from dust.shot import Shot
 from dust.signals import ENDING, Signalled, Signals
+from dust.ssh import inquiry
 
 if TYPE_CHECKING:
     from dust.inquiries import Inquiries
@@ -67,7 +68,8 @@ class OneShots:
     `jumps` are the jump hosts whose connections are shared, by the ids of the nodes behind them.
     `guard` is the one of this run, not entered yet.
     `timeout` bounds one command; `patience` is how long a node that turns connections away is
-    tried again; both in seconds. `retries` is how often one that cannot be reached is.
+    tried again; both in seconds. `retries` is how often one that cannot be reached is. `kept` is
+    the folder of the connections that are kept for later calls, if they are.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class OneShots:
         patience: float = 15.0,
         retries: int = 0,
         fail_fast: bool = False,
+        kept: str = "",
     ) -> None:
         self.run = run
         self._stopped = False
@@ -96,6 +99,7 @@ class OneShots:
         self._patience = patience
         self._retries = retries
         self._fail_fast = fail_fast
+        self._kept = kept
         self._selector = selectors.DefaultSelector()
         self._feeding = Feeding(feed, self._selector) if feed else None
         self._guard = guard
@@ -114,6 +118,7 @@ class OneShots:
                     continue
             self._wanted.append(shot)
         self._running: dict[int, Shot] = {}
+        self._doubted: dict[int, Shot] = {}
         self._later: list[tuple[float, int, Shot]] = []
         self._limits: deque[tuple[float, int, Shot]] = deque()
 
@@ -165,6 +170,8 @@ class OneShots:
             self._hang_up(shot)
             self._fail(shot, INTERRUPTED, "interrupted")
         self._running.clear()
+        for shot in self._doubted.values():
+            self._end(shot, SSH_FAILED)
         later = [shot for _, _, shot in self._later]
         for shot in (*self._wanted, *later, *self._gates.waiting()):
             self._fail(shot, NOT_BEGUN, "not begun")
@@ -309,6 +316,9 @@ class OneShots:
             if shot := self._running.pop(pid, None):
                 self._exited(shot, status)
                 continue
+            if shot := self._doubted.pop(pid, None):
+                self._inquired(shot, status)
+                continue
             through, why = self._gates.ended(pid, status)
             if not why:
                 self._wanted += through
@@ -325,10 +335,33 @@ class OneShots:
             while self._read(shot, fd):
                 pass
         self._close(shot)
+        shot.seconds = time.monotonic() - shot.begun
         if status == SSH_FAILED and (said := words(shot.log)) and self._gave_up(shot, said):
             return
-        status = status if status >= 0 else 128 - status
-        shot.result.end(status, time.monotonic() - shot.begun)
+        if status == SSH_FAILED and self._was_cut(shot):
+            return
+        if status == SSH_FAILED and self._kept:
+            self._doubt(shot)
+        else:
+            self._end(shot, status if status >= 0 else 128 - status)
+
+    def _doubt(self, shot: Shot) -> None:
+        """Find out whose status it is: of a shared connection that ends, ssh says nothing."""
+        try:
+            pid = self._guard.start(inquiry(shot.argv), self._environment, [self._null] * 3)
+        except OSError:
+            self._end(shot, SSH_FAILED)
+        else:
+            self._doubted[pid] = shot
+
+    def _inquired(self, shot: Shot, status: int) -> None:
+        if status and f"Control socket connect({self._kept}/" in words(shot.log):
+            self._fail(shot, UNREACHABLE, "dropped: the connection was lost")
+        else:
+            self._end(shot, SSH_FAILED)
+
+    def _end(self, shot: Shot, status: int) -> None:
+        shot.result.end(status, shot.seconds)
         self._over(shot)
 
     def _gave_up(self, shot: Shot, said: str) -> bool:
@@ -347,6 +380,15 @@ class OneShots:
         else:
             self._fail(shot, UNREACHABLE, sentence if kind == "ended" else f"{kind}: {sentence}")
         return True
+
+    def _was_cut(self, shot: Shot) -> bool:
+        """Whether its ssh said last that the connection is gone, which it does among the output."""
+        from dust import reasons
+
+        if cut := reasons.last_words(shot.last):
+            kind, sentence = reasons.lost(cut)
+            self._fail(shot, UNREACHABLE, f"{kind}: {sentence}")
+        return bool(cut)
 
     def _hang_up(self, shot: Shot) -> None:
         """Pass on what is in its pipes by now, and close them."""

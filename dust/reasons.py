@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 
+from dust.limits import LAST
+
 #: Why there is no session: the word that people read, and what ssh says.
 _REASONS: tuple[tuple[str, str], ...] = (
     ("host key", r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED"),
@@ -25,8 +27,6 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ),
 )
 _COMPILED = [(kind, re.compile(pattern)) for kind, pattern in _REASONS]
-#: How much of the end of what was printed may hold ssh's last words, in bytes.
-LAST = 512
 _NOISE = re.compile(
     r"^(?:Warning: Permanently added|(?:Shared c|C)onnection to .* closed\.$|\*{3}|debug\d:"
     r"|Authenticat(?:ed|ing) |Transferred: |Bytes per second: |ControlSocket |Control socket )"

@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from dust.feed import Reader
 from dust.guard import Guard
+from dust.limits import LAST
 from dust.run import Result
 
 #: Most bytes taken at once from one node, and the size asked for of the pipe they come through.
@@ -24,11 +25,12 @@ class Shot:
         self.argv = argv
         self.log = log
         self.pid = 0
-        self.begun = self.first = 0.0
+        self.begun = self.first = self.seconds = 0.0
         self.tries = 0
         self.reader: Reader | None = None
         self.outputs: dict[int, bool] = {}  # descriptor to: is standard error
         self.spoke = False
+        self.last = b""  # the end of its standard error, where ssh may say why it ends
 
     def start(self, guard: Guard, environment: Mapping[str, str], stdin: int) -> None:
         """Run its ssh, with that for standard input. Raises OSError."""
@@ -55,4 +57,6 @@ class Shot:
         except BlockingIOError:
             return None
         self.spoke = self.spoke or bool(data)
+        if self.outputs[fd]:
+            self.last = (self.last + data[-LAST:])[-LAST:]
         return data

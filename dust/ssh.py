@@ -114,6 +114,12 @@ def joining(argv: Sequence[str]) -> list[str]:
     return [argv[0], "-o", "ControlMaster=no", *argv[1:]]
 
 
+def inquiry(argv: Sequence[str]) -> list[str]:
+    """The call that says by its status whether the connection is there that a call goes through."""
+    at = argv.index("--")
+    return [*argv[:at], "-O", "check", *argv[at : at + 2]]
+
+
 def question(argv: Sequence[str]) -> list[str]:
     """The call that prints what configuration a call has, instead of making it."""
     at = argv.index("--")

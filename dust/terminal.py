@@ -16,7 +16,7 @@ from pexpect import pty_spawn
 from ptyprocess import ptyprocess
 
 from dust.escape import Escape
-from dust.reasons import LAST
+from dust.limits import LAST
 
 #: Most bytes taken in one turn, and waiting for a program that does not read its input.
 TURN, QUEUE = 1 << 16, 1 << 20

@@ -291,6 +291,25 @@ def test_a_time_that_is_up(at: At) -> None:
     assert b"n2: no end after 0.7 s" in done.stderr
 
 
+@pytest.mark.parametrize("persist", [0, 60])
+def test_a_connection_that_is_lost_is_told_from_a_status(at: At, persist: int) -> None:
+    (at.home / "config.yaml").write_text(f"persist: {persist}\n")
+    command = "echo $PPID >server; echo on; [ {name} = n2 ] && exit 255; exec sleep 1000"
+    process = at.start("--json", "n[1-2]", command)
+    assert process.stdout and process.stderr
+    own = json.loads(process.stdout.readline())
+    assert (own["node"], own["status"], own["error"]) == ("n2", 255, "")
+    server = at.homes["n1"] / "server"
+    until(lambda: server.exists() and server.read_text().endswith("\n"))
+    os.kill(int(server.read_text()), signal.SIGKILL)
+    lost = json.loads(process.stdout.readline())
+    assert (lost["status"], lost["stdout"]) == (None, "on\n")
+    assert lost["error"].startswith("dropped: ")
+    assert b"n1: unreachable" in process.stderr.read()
+    assert process.wait(30) == 255
+    server.unlink()
+
+
 def test_nodes_that_cannot_be_reached(at: At, hosts: Callable[..., str]) -> None:
     done = at("-b", "-F", hosts("h1", "h2"), "*", "true", status=255)
     assert b"h[1-2]: refused: " in done.stderr
