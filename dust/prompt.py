@@ -225,11 +225,14 @@ class Prompt:
     async def _write_above(self) -> None:
         try:
             while self._pending:
+                begun = time.monotonic()
                 await run_in_terminal(self._write)
+                spent = time.monotonic() - begun
                 if self._session.app.is_running:
                     if not self._pending:  # or what waits would grow with every turn
                         self._resume()
-                    await asyncio.sleep(0 if self._pending else PACE)
+                    typing = bool(self._session.default_buffer.text)  # it wants to be seen
+                    await asyncio.sleep(PACE if not self._pending else spent if typing else 0)
         finally:
             self._writing = None
 
