@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from tabulate import tabulate
 from bench import peer
 from bench.fleet import Fleet
 from bench.rate import LINE
-from bench.tools import DUST, LIMIT, environment
+from bench.tools import LIMIT, environment
 from dust.errors import DustError
 
 #: Ansible takes seconds where the others take tenths: measured up to so many nodes.
@@ -90,7 +89,7 @@ Call = Callable[[Target, str], list[str]]
 def _tools() -> dict[str, Call]:
     """What there is on this machine, by name; clush and ansible are installed by pip."""
     clush, ansible = str(peer.install_clush()), str(peer.install_ansible())
-    dust_at = [sys.executable, str(DUST.with_name("dust-at"))]
+    dust_at = [str(peer.install_dust_at())]
     xargs = ["sh", "-c", 'xargs -P64 -I{} ssh -F "$1" {} "$2" <"$3"', "sh"]
     found: dict[str, Call] = {
         DUST_AT: lambda t, line: [*dust_at, "-F", str(t.config), "-f", "64", "*", line],
