@@ -24,6 +24,9 @@ from dust.pipes import Pipes
 from dust.run import INTERRUPTED, UNREACHABLE, Run
 from dust.spawning import Zygote
 
+#: Seconds that a worker gets to let go of the user's terminal.
+_PATIENCE = 1.0
+
 
 class Coordinator:
     """All sessions of one dust. `argv` makes the ssh call for a node and a remote command.
@@ -168,8 +171,15 @@ class Coordinator:
         link.attached = link.pipe is not None
         if not link.attached:
             return
+        link.leaving = b""
         frame = messages.encode(messages.Attach(rows, columns))
         self._pipes.hand(link, frame, tty)
+
+    def regain(self, link: Link) -> None:
+        """Have the terminal back from a session at once, which ends by that."""
+        if link.attached:
+            self._pipes.send(link, messages.encode(messages.Close()))
+            self.wait(lambda: not link.attached, _PATIENCE)
 
     def resize(self, link: Link, rows: int, columns: int) -> None:
         """Tell an attached session its terminal's size."""

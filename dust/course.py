@@ -119,6 +119,8 @@ class Course:
             self._events.question(link, message.text, message.secret)
         elif isinstance(message, messages.Note):
             self._events.note(link, message.text)
+        elif isinstance(message, messages.Leaving):
+            link.leaving = message.data
         elif isinstance(message, messages.Detached):
             link.attached = False
             self._pipes.listen(link)

@@ -55,6 +55,7 @@ class Link:
     taken: int = 0
     queue: deque[tuple[Run, bytes]] = field(default_factory=deque)
     attached: bool = False
+    leaving: bytes = b""  # what the terminal needs first when it comes back from there
     pipe: socket.socket | None = None
     decoder: messages.Decoder = field(default_factory=messages.Decoder)
     out: bytearray = field(default_factory=bytearray)

@@ -161,6 +161,15 @@ class Detached(NamedTuple):
     """Raw mode is over and the session lives on."""
 
 
+class Leaving(NamedTuple):
+    """What the user's terminal needs first once raw mode is over, however that comes about.
+
+    Said before what the program prints makes it true.
+    """
+
+    data: bytes
+
+
 class Moved(NamedTuple):
     """So far: files and bytes that have been copied, of so many that are known of."""
 
@@ -195,16 +204,16 @@ class Lost(NamedTuple):
 Message = (
     Open | Line | Keys | Answer | Attach | Resize | Close | Copy
     | Opened | Refused | Output | Ended | State | Question | Note | Detached | Lost
-    | Moved | CopyEnded | Unanswered | Notice | Taken
+    | Moved | CopyEnded | Unanswered | Notice | Taken | Leaving
 )  # fmt: skip
 
 _TYPES: tuple[type[Message], ...] = (
     Open, Line, Keys, Answer, Attach, Resize, Close, Copy,
     Opened, Refused, Output, Ended, State, Question, Note, Detached, Lost,
-    Moved, CopyEnded, Unanswered, Notice, Taken,
+    Moved, CopyEnded, Unanswered, Notice, Taken, Leaving,
 )  # fmt: skip
 _KINDS = {cls: kind for kind, cls in enumerate(_TYPES)}
-_RAW = (Output, Line, Keys, Answer, Opened)
+_RAW = (Output, Line, Keys, Answer, Opened, Leaving)
 _ENDED, _TAKEN = _KINDS[Ended], _KINDS[Taken]
 _HEAD = struct.Struct("!IB")
 _END = struct.Struct("!Iid")

@@ -1,7 +1,7 @@
 """Which private modes a full-screen program has set on the terminal. Pure.
 
-Needed when it loses the terminal and gets it back: its screen and its ways with keys and mouse
-come back with it.
+Needed when it loses the terminal, which goes back to the screen before it, and when it gets it
+back: its screen and its ways with keys and mouse come back with it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,13 @@ import re
 _SET = re.compile(rb"\x1b\[\?([0-9;]{1,32})([hl])")
 #: Alternate screens and application cursor keys: what full-screen programs switch on.
 _FULL_SCREEN = frozenset({b"1", b"47", b"1047", b"1049"})
+#: The older alternate screens, with which a program keeps the cursor by itself.
+_OLDER = frozenset({b"47", b"1047"})
+#: Rows that count from the scroll region: off, which moves the cursor to the first of all.
+_ORIGIN = b"6"
+_ALL_ROWS = b"\x1b[?6l"
+#: The last row of any screen, out of a scroll region.
+_BOTTOM = b"\x1b[r\x1b[999H"
 #: The longest beginning of a sequence that is kept for the next piece of output.
 _TAIL = 40
 
@@ -45,6 +52,21 @@ class Modes:
     def restored(self) -> bytes:
         """What sets the modes again."""
         return b"".join(b"\x1b[?" + mode + b"h" for mode in self._set)
+
+    def leaving(self, running: bool) -> bytes:
+        """What takes the cursor from a program to where lines go on.
+
+        That is the screen before the alternate one, if that is on: to leave it once more would
+        move the cursor to where it was long ago. A program that is `running` and has drawn on the
+        only screen leaves its picture there, and lines go on below it.
+        """
+        if b"1049" in self._set:
+            return _ALL_ROWS + b"\x1b[?1049l"
+        if not _OLDER.isdisjoint(self._set):
+            return _ALL_ROWS + b"\x1b[?47l\x1b8"
+        if _ORIGIN in self._set or (running and self.full_screen):
+            return _ALL_ROWS + _BOTTOM
+        return b""
 
     def clear(self) -> None:
         """The program is gone."""

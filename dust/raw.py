@@ -9,13 +9,21 @@ import termios
 from collections.abc import Iterator
 
 from dust.context import Context
+from dust.coordinator import Coordinator
 from dust.errors import SessionError, UsageError
-from dust.link import CONNECTING, LIVE
+from dust.link import CONNECTING, LIVE, Link
 from dust.node import Node
 
-#: Puts right what a full-screen program may leave behind when its session breaks: alternate
-#: screen, cursor keys, hidden cursor, mouse, pasting, colours.
-_RESET = b"\x1b[?1049l\x1b[?1l\x1b>\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?2004l\x1b[0m"
+#: Puts right what a program may leave behind when its session breaks: the scroll region, whose
+#: end moves the cursor unless that is kept, inserting, line drawing, cursor keys and keypad,
+#: reversed screen, no wrapping, hidden cursor, mouse, focus, pasting, keys with modifiers, colours.
+_RESET = (
+    b"\x1b7\x1b[r\x1b8\x1b[4l\x0f\x1b(B\x1b[?1l\x1b>\x1b[?5l\x1b[?7h\x1b[?25h"
+    b"\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?1015l"
+    b"\x1b[?2004l\x1b[>4m\x1b[0m"
+)
+#: A line of its own, with nothing beside and below it.
+_NEW_LINE = b"\r\n\x1b[J"
 
 
 def attach(context: Context, node: Node) -> None:
@@ -32,16 +40,16 @@ def attach(context: Context, node: Node) -> None:
     if link.state not in LIVE:
         raise SessionError(node.name, link.reason)
     context.printer.flush()
-    with _terminal_kept():
-        context.display.keep(True)
-        sessions.attach(link, (0, 1), *_size())
-        try:
+    context.display.keep(True)
+    try:
+        with _terminal_kept(sessions, link):
+            sessions.attach(link, (0, 1), *_size())
             while not sessions.wait(lambda: not link.attached):
                 if ended := {signal.SIGTERM, signal.SIGHUP} & set(sessions.caught):
                     raise SystemExit(128 + ended.pop())
                 sessions.resize(link, *_size())
-        finally:
-            context.display.keep(False)
+    finally:
+        context.display.keep(False)  # on a terminal that is ours again
     if link.state not in LIVE:
         context.printer.tell(f"{node.name}: back in the cluster shell")
     else:
@@ -54,11 +62,14 @@ def _size() -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _terminal_kept() -> Iterator[None]:
+def _terminal_kept(sessions: Coordinator, link: Link) -> Iterator[None]:
     """Put the terminal's modes and screen right afterwards, whatever happened."""
     before = termios.tcgetattr(0)
     try:
         yield
     finally:
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
-        os.write(1, _RESET + b"\r\n")
+        sessions.regain(link)
+        dumb = os.environ.get("TERM", "dumb") == "dumb"
+        with contextlib.suppress(termios.error, OSError):  # it may be gone
+            termios.tcsetattr(0, termios.TCSADRAIN, before)
+            os.write(1, b"\r\n" if dumb else link.leaving + _RESET + _NEW_LINE)

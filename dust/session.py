@@ -53,7 +53,9 @@ class Session:
         self._taken = 0  # lines that the coordinator does not know to be typed
         self._switch = Switch(self._framing, self.terminal.write)
         self._hidden = False  # a full-screen program goes on that was left
-        self._modes = Modes()
+        self._modes = Modes()  # of the user's terminal, or of a program that was left
+        self._attached = False
+        self._leaving = b""  # what the coordinator knows of leaving raw mode
         self._echo: Echo | None = None
         # When things are due, in monotonic seconds.
         self._partial_at: float | None = None
@@ -181,7 +183,7 @@ class Session:
     def _end(self, prompt: Prompt) -> None:
         self._settle_at = None
         self._waiting = self._unfinished = self._hidden = False
-        self._modes.clear()
+        self._forget_modes()
         self._say_ended(prompt)
         echoes = self._echo is not None and self._echo.heard  # `reset` or the like was run
         self._echo = None
@@ -249,8 +251,12 @@ class Session:
         self, tty: tuple[int, int], control: list[int], woken: Callable[[int], None]
     ) -> None:
         """Raw mode until the user leaves it or the session ends."""
+        self._attached, self._leaving = True, b""
         if self._framing.state == BUSY and self._modes.full_screen:
+            self._tell_leaving()
             self._redraw(tty[1])
+        else:
+            self._modes.clear()
         self._ask_mode(shells.TO_RAW)
         self._switch.typed = self._hidden = False
         try:
@@ -283,10 +289,24 @@ class Session:
             else:
                 self._mark(event)
         self._modes.feed(bytes(shown))
+        self._tell_leaving()
         return bytes(shown)
+
+    def _tell_leaving(self) -> None:
+        """What the terminal needs when it is left: whoever kills us, the coordinator knows it."""
+        leaving = self._modes.leaving(self._framing.state == BUSY)
+        if leaving != self._leaving:
+            self._leaving = leaving
+            self._say(messages.Leaving(leaving))
+
+    def _forget_modes(self) -> None:
+        """The program is gone; a terminal on which it has set modes has them still."""
+        if not self._attached:
+            self._modes.clear()
 
     def _leave_raw(self) -> None:
         """Lines again: at once if the shell is at its prompt, else when its program is done."""
+        self._attached = False
         self._hidden = self._modes.full_screen and self._framing.state == BUSY
         self._ask_mode(shells.TO_LINES)
         self._say(messages.Detached())
@@ -300,7 +320,7 @@ class Session:
     def _switched(self) -> None:
         if not self._switch.prompted():
             return
-        self._modes.clear()
+        self._forget_modes()
         held, self._switch.held = self._switch.held, []
         if not held:
             self._say(messages.State("ready"))

@@ -38,6 +38,7 @@ class Worker:
         self._decoder = messages.Decoder()
         self._out = bytearray()
         self._fds: list[int] = []
+        self._attached = False
         self._session: Session | JumpHost | None = None
         self._copier: Copier | None = None
 
@@ -163,15 +164,19 @@ class Worker:
             if session.over:
                 raise EOFError
 
+        self._attached = True
         try:
             watched = [self._pipe.fileno(), *self._lifeline]
             session.interact((fds[0], fds[1]), watched, woken)
         finally:
+            self._attached = False
             for fd in fds:
                 os.close(fd)
 
     def _emit(self, message: messages.Message) -> None:
         self._out += messages.encode(message)
+        if self._attached:
+            self._speak()  # the loop that does so otherwise waits for the end of raw mode
 
     def _speak(self) -> None:
         """Send what waits, as far as the coordinator takes it. Raises EOFError if it is gone."""

@@ -19,6 +19,7 @@ from dust.messages import (
     Detached,
     Ended,
     Keys,
+    Leaving,
     Line,
     Lost,
     Message,
@@ -73,6 +74,7 @@ KINDS: dict[type, st.SearchStrategy[Any]] = {
     ),
     Moved: st.builds(Moved, small, small, small, small),
     CopyEnded: st.builds(CopyEnded, words, words, small, small, rows, rows),
+    Leaving: st.builds(Leaving, octets),
     Lost: st.builds(Lost, words, words, st.integers(-1, 255)),
 }
 
