@@ -15,7 +15,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
-from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.formatted_text import StyleAndTextTuples, fragment_list_width
 from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import create_output
@@ -37,6 +37,8 @@ WAITING, PIECE = 1 << 20, 1 << 16
 _SOON = 0.2
 #: Seconds between two looks at how far the last line is, the first of them too.
 _EVERY = 1.0
+#: Columns that the prompt leaves for typing, or half of them all where there are fewer.
+ROOM = 20
 _STYLES = {"ready": "ansigreen", "down": "ansired", "waiting": "ansiyellow bold"}
 
 
@@ -264,15 +266,14 @@ class Prompt:
         where, backend = context.cluster.working_set, context.backend
         if not where or backend.label != backend.name:  # which account and region stays visible
             where = backend.label + (f"/{where}" if where else "")
-        parts: StyleAndTextTuples = []
-        if self._progress and self._shell.progress() and not self._session.app.is_done:
-            width = self._session.app.output.get_size().columns - 1
-            parts.append(("ansibrightblack", printable(self._progress)[:width] + "\n"))
-        parts.append(("bold", f"dust:{where}"))
+        states: StyleAndTextTuples = []
         for state, count in self._shell.status().items():
-            parts.append(("", " "))
-            parts.append((_STYLES.get(state, ""), f"{count} {state}"))
-        parts.append(("bold", "$ "))
+            states += [("", " "), (_STYLES.get(state, ""), f"{count} {state}")]
+        width = self._session.app.output.get_size().columns
+        parts = _fitting([("bold", f"dust:{where}")], states, width)
+        if self._progress and self._shell.progress() and not self._session.app.is_done:
+            shown = printable(self._progress)[: width - 1]
+            parts.insert(0, ("ansibrightblack", shown + "\n"))
         return parts
 
     def _keys(self) -> KeyBindings:
@@ -302,6 +303,17 @@ class Prompt:
                 event.app.exit(exception=_Leave)
 
         return keys
+
+
+def _fitting(
+    where: StyleAndTextTuples, states: StyleAndTextTuples, width: int
+) -> StyleAndTextTuples:
+    """The prompt, as much of it as leaves room for what is typed in a terminal of that width."""
+    end: StyleAndTextTuples = [("bold", "$ ")]
+    for parts in ([*where, *states, *end], [*where, *end]):
+        if width - fragment_list_width(parts) >= min(ROOM, width // 2):
+            return parts
+    return end
 
 
 def _nothing(*_: object) -> None:

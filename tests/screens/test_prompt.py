@@ -104,6 +104,17 @@ def test_answer_reaches_the_program_that_asks(dust: Start) -> None:
     screen.wait_for("2 ready$")
 
 
+def test_a_secret_can_be_given_up(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line('@worker1 read -p "Password: " x; echo got $x')
+    screen.wait_for("1 waiting$")
+    screen.line("secret")
+    screen.wait_for("for worker1:")
+    screen.send("\x03")
+    screen.wait_for("\ndust: nothing was sent\n")
+
+
 def test_unfinished_line_goes_on(dust: Start) -> None:
     screen = dust()
     screen.wait_for("dust:local$")
@@ -224,10 +235,46 @@ def test_signals_end_it_with_the_terminal_restored(dust: Start, number: int) -> 
     assert screen.wait_for_end() == 128 + number
 
 
+@pytest.mark.parametrize(
+    ("columns", "prompt"),
+    [
+        (39, "dust:local 1 ready$ "),
+        (38, "dust:local$ "),
+        (23, "dust:local$ "),
+        (22, "$ "),
+        (20, "$ "),
+        (19, "$ "),
+    ],
+)
+def test_the_prompt_leaves_room_for_typing(dust: Start, columns: int, prompt: str) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("@worker1 true")
+    screen.wait(lambda text: text.endswith("dust:local 1 ready$"))
+    screen.resize(24, columns)
+    screen.wait(lambda text: text.endswith("\n" + prompt.rstrip()))
+    typed = "abcdefghij"
+    screen.send(typed)
+    room = columns - len(prompt)
+    rows = [typed[at : at + room] for at in range(0, len(typed), room)]
+    between = "\n" + " " * (len(prompt) - 2) + "> "
+    screen.wait(lambda text: text.endswith("\n" + prompt + between.join(rows)))
+
+
+def test_an_unfinished_line_has_room_too(dust: Start) -> None:
+    screen = dust(columns=20)
+    screen.wait_for("$")
+    screen.line("@worker1 cat <<E")
+    screen.wait_for("$ @worker1 cat <<E\n>")
+    screen.line("what is typed")
+    screen.line("E")
+    screen.wait(lambda text: "> what is typed\n> E\n" in text and "[worker1] what" in text)
+
+
 @pytest.mark.parametrize(("rows", "columns"), [(24, 20), (5, 200)])
 def test_odd_sizes(dust: Start, rows: int, columns: int) -> None:
     screen = dust(rows=rows, columns=columns)
-    screen.wait_for("dust:local$")
+    screen.wait_for("$")
     screen.line("@worker1 seq 30")
     screen.wait_for("[worker1] 30")
 
@@ -294,7 +341,7 @@ def test_ctrl_c_ends_a_local_command(dust: Start) -> None:
     screen.line("!echo begun; sleep 1000")
     screen.wait(lambda text: text.endswith("\nbegun"))
     screen.send("\x03")
-    screen.wait_for("dust:local$", 2)
+    screen.wait_for("\ndust:local$")
     screen.line("!echo still here")
     screen.wait_for("\nstill here")
 
