@@ -143,10 +143,14 @@ class Shell:
             raise UsageError(f"no command or program {name}{hint}")
         self.context.printer.flush()
         # Ctrl-C is the program's: a handler is ours alone, to be ignored would be inherited.
-        before = signal.signal(signal.SIGINT, lambda *_: None)
+        pressed: list[int] = []
+        before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
         try:
             argv = [shell, "-c", text] if text else [shell]
-            return subprocess.run(argv, check=False).returncode
+            status = subprocess.run(argv, check=False).returncode
+            if pressed and status in (-signal.SIGINT, INTERRUPTED) and os.isatty(1):
+                self.context.printer.say()  # behind the ^C that the terminal shows
+            return status
         except OSError as error:
             raise UsageError(f"{shell}: {error.strerror}") from error
         finally:

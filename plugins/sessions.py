@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from dust.command import Dust, Node, UsageError, command
@@ -112,7 +113,8 @@ def secret(dust: Dust, target: str = "") -> None:
         raise UsageError(f"no session waits for input{_on(dust, nodes)}")
     text = dust.ask_secret(f"for {dust.cluster.labels(waiting)}: ")
     if text is None:
-        raise UsageError("nothing was sent: a secret is typed at a terminal")
+        why = "" if os.isatty(0) else ": a secret is typed at a terminal"
+        raise UsageError(f"nothing was sent{why}")
     dust.sessions.keys(waiting, text.encode() + b"\n")
 
 
