@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import stat
 import termios
@@ -285,6 +286,11 @@ def test_dumb_terminal(dust: Start) -> None:
     screen.line("@worker1 echo from $((40 + 2))")
     screen.wait_for("[worker1] from 42")
     assert b"\x1b[3" not in screen.raw
+    screen.line("@worker1")
+    screen.wait_for("worker1:")
+    screen.send("\x03\x03\x03")
+    screen.wait_for("\nworker1: left as it is")
+    assert not re.search(rb"\x1b\[(\?1049l|r)", screen.raw)
 
 
 def test_completion(dust: Start) -> None:
