@@ -86,7 +86,7 @@ def failing(backend: LocalBackend, silent: socket.socket, tmp_path: Path) -> dic
     known.write_text(f"changed {wrong}")
     address, port = silent.getsockname()
     facts = {
-        "refused": other(gone, "refused"),
+        "refused": other(gone._replace(state="running"), "refused"),  # as far as is known
         "timed out": other(node, "silent", HostName=address, Port=str(port)),
         "name resolution": other(node, "lost", HostName="n" * 64),
         "host key": other(node, "changed", HostKeyAlias="changed", UserKnownHostsFile=str(known)),
