@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,6 +20,9 @@ def run(module: str) -> int:
 
     A Python that lacks what Dust needs gives way to the one of the checkout's environment.
     """
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # which would print where this is while it starts
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     if sys.version_info < (3, 10) or not all(map(find_spec, NEEDED)):
         python = VENV / "bin" / "python"
         if python.exists() and Path(sys.prefix) != VENV:
@@ -27,5 +31,7 @@ def run(module: str) -> int:
         sys.exit(f"{name}: what Dust needs is not installed; type this first: {ROOT}/bin/setup")
     # Replaces the folder of this file, whose names are no modules of Dust.
     sys.path[0] = str(ROOT)
-    status: int = import_module(module).main()
+    main = import_module(module).main
+    signal.signal(signal.SIGINT, before)
+    status: int = main()
     return status

@@ -343,6 +343,24 @@ def test_commands_run_from_the_checkout(checkout: Path, tmp_path: Path, name: st
     assert done.stderr.endswith(f"{tmp_path}/bin/setup\n")
 
 
+@pytest.mark.parametrize("name", ["dust", "dust-at"])
+def test_ctrl_c_while_a_command_starts(tmp_path: Path, name: str) -> None:
+    """What takes long is the import, here of a module that is not through with it."""
+    (tmp_path / "bin").mkdir()
+    for file in ("_run.py", name):
+        shutil.copy(ROOT / "bin" / file, tmp_path / "bin" / file)
+    slow = tmp_path / "dust" / f"{'cli' if name == 'dust' else 'at'}.py"
+    slow.parent.mkdir()
+    (slow.parent / "__init__.py").touch()
+    slow.write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    command = [sys.executable, str(tmp_path / "bin" / name)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stdout.readline() == b"importing\n"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (130, b"")
+
+
 def test_the_demo_runs_lines_and_leaves_nothing(checkout: Path, place: Path) -> None:
     done = run(
         checkout / "bin" / "demo", "-c", "@ hostname", "-c", "@worker* pwd", TMPDIR=str(place)
