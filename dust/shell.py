@@ -22,6 +22,8 @@ from dust.run import Run
 
 #: The exit status after Ctrl-C, as in any shell.
 INTERRUPTED = 130
+#: What some editors put before a text.
+_BOM = b"\xef\xbb\xbf"
 
 
 class Shell:
@@ -260,8 +262,10 @@ class Shell:
 
 def read_lines(shell: Shell, fd: int) -> Iterator[str]:
     """Lines of a script on a descriptor; while none is there, output of the nodes is taken in."""
-    held = b""
+    held, begun = b"", False
     while True:
+        if not begun and not _BOM.startswith(held):
+            held, begun = held.removeprefix(_BOM), True
         head, newline, held = held.partition(b"\n")
         if newline:
             yield head.decode("utf-8", "surrogateescape").rstrip("\r")

@@ -164,6 +164,8 @@ class Usage:
             close = get_close_matches(values[0], self.literals, 1)
             if close:
                 return f"no {values[0]}; did you mean {close[0]}?"
+            if not self.arguments:
+                return f"no {values[0]}; there is {', '.join(self.literals)}"
         for extra in left:
             if isinstance(extra, docopt.Option):
                 return f"{extra.name} does not go with the rest, or is there too often"

@@ -88,6 +88,19 @@ def test_set_e_stops_at_the_first_failure(home: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "[worker1] still\n")
 
 
+def test_a_script_may_begin_with_a_mark_of_its_encoding(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "script"
+    path.write_bytes(b"\xef\xbb\xbf@worker1 echo first\n")
+    done = dust(home, str(path))
+    assert (done.stdout, done.stderr) == ("[worker1] first\n", "")
+
+
+def test_a_word_that_a_command_does_not_know_is_named(home: Path) -> None:
+    done = dust(home, "-c", "output foo")
+    assert "output: no foo; there is stream, block, fold\n" in done.stderr
+    assert done.returncode == 2
+
+
 def test_a_script_answers_what_asks(home: Path) -> None:
     done = dust(home, "-c", '@worker1 read -p "Sure? [Y/n] " x; echo got $x', "-c", "@worker1 Y")
     assert "got Y" in done.stdout
