@@ -246,8 +246,10 @@ def _opened(name: str) -> int:
 def end_on_signals() -> None:
     """Let SIGTERM and SIGHUP end the program by an exception, so that it tidies up."""
 
+    from dust.errors import Ending
+
     def end(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
+        raise Ending(128 + number)
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)

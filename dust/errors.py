@@ -15,6 +15,13 @@ class Interrupted(Exception):
     """Not a failure: the user does not want to wait any longer (Ctrl-C)."""
 
 
+class Ending(SystemExit):
+    """A signal ends Dust, as nothing else does that a command raises; `code` is 128 + its number.
+
+    It passes whatever takes a SystemExit for a mistake of a plugin's.
+    """
+
+
 class UsageError(DustError, ValueError):
     """A command, option or line that cannot be understood."""
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from prompt_toolkit.input import create_input
 
 from dust.coordinator import Coordinator
-from dust.errors import UsageError
+from dust.errors import Ending, UsageError
 from dust.printer import write
 
 #: Seconds between two drawings: at least, and at most while there is a time that runs.
@@ -70,10 +70,10 @@ def _after_one_turn() -> Callable[[], bool]:
 
 
 def _wait(sessions: Coordinator, done: Callable[[], bool], timeout: float | None) -> None:
-    """Let the sessions go on. Raises SystemExit if a signal is to end dust."""
+    """Let the sessions go on. Raises Ending if a signal is to end dust."""
     sessions.wait(done, timeout)
     if ended := {signal.SIGTERM, signal.SIGHUP} & set(sessions.caught):
-        raise SystemExit(128 + ended.pop())
+        raise Ending(128 + ended.pop())
 
 
 def _draw(view: View) -> None:

@@ -83,7 +83,7 @@ class Prompt:
         if isinstance(output, Vt100_Output):
             output.enable_cpr = False  # an answer that comes late would be typed into raw mode
         self._session: PromptSession[str] = PromptSession(
-            input=_Keyboard(sys.stdin),
+            input=_Keyboard(open(0, closefd=False)),
             output=output,
             message=self._message,
             history=self._history,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from dust.context import Context
 from dust.coordinator import Coordinator
-from dust.errors import SessionError, UsageError
+from dust.errors import Ending, SessionError, UsageError
 from dust.link import CONNECTING, LIVE, Link
 from dust.node import Node
 
@@ -46,7 +46,7 @@ def attach(context: Context, node: Node) -> None:
             sessions.attach(link, (0, 1), *_size())
             while not sessions.wait(lambda: not link.attached):
                 if ended := {signal.SIGTERM, signal.SIGHUP} & set(sessions.caught):
-                    raise SystemExit(128 + ended.pop())
+                    raise Ending(128 + ended.pop())
                 sessions.resize(link, *_size())
     finally:
         context.display.keep(False)  # on a terminal that is ours again

@@ -17,7 +17,7 @@ from types import ModuleType
 import dust.plugins
 from dust.command import Command
 from dust.config import home
-from dust.errors import DustError, PluginError, UsageError
+from dust.errors import DustError, Ending, PluginError, UsageError
 
 _GROUP = "dust.plugins"
 # No file in the user's folder can have the import name of anything else.
@@ -207,6 +207,8 @@ def _read(plugin: _Plugin, again: bool) -> None:
     try:
         module = _import_again(plugin) if again or plugin.user else import_module(plugin.module)
         commands = list(_commands_of(module, plugin.attribute))
+    except Ending:
+        raise
     except (Exception, SystemExit) as error:
         plugin.problem = _problem(plugin, error)
         return

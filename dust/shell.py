@@ -7,14 +7,13 @@ import select
 import shutil
 import signal
 import subprocess
-import traceback
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
-from dust import config, lines
+from dust import faults, lines
 from dust.command import HelpRequested
 from dust.context import Context
-from dust.errors import DustError, Interrupted, UsageError
+from dust.errors import DustError, Ending, Interrupted, UsageError
 from dust.link import DOWN, LIVE, READY, WAITING
 from dust.node import Node
 from dust.printer import OutputClosed
@@ -53,10 +52,12 @@ class Shell:
         except (Interrupted, KeyboardInterrupt):
             context.printer.tell("interrupted")
             status = INTERRUPTED
-        except OutputClosed:
+        except (OutputClosed, Ending):
             raise
+        except SystemExit as error:  # a plugin's, which is not to end more than its command
+            status = faults.tell_exit(error, context.printer)
         except Exception as error:  # a bug, of a plugin's or ours: the prompt lives
-            status = self._bug(error)
+            status = faults.tell(error, context.printer)
         context.printer.flush()
         return status or int(context.failed)
 
@@ -157,18 +158,6 @@ class Shell:
             raise UsageError(f"{shell}: {error.strerror}") from error
         finally:
             signal.signal(signal.SIGINT, before)
-
-    def _bug(self, error: Exception) -> int:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{where.filename}:{where.lineno}"
-        self.context.printer.error(f"{type(error).__name__}: {error} ({place})")
-        try:
-            log = config.folder("logs") / "errors"
-            with open(log, "a", encoding="utf-8", opener=_private) as file:
-                traceback.print_exception(error, file=file)
-        except (OSError, DustError) as problem:
-            self.context.printer.error(f"cannot keep the details: {problem}")
-        return 1
 
     # --- scripts
 
@@ -291,10 +280,6 @@ def _known_to_shell(name: str) -> bool:
     probe = [shell, "-c", 'command -v "$1" || type "$1"', "sh", name]
     found = subprocess.run(probe, capture_output=True, check=False, stdin=subprocess.DEVNULL)
     return found.returncode == 0
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def is_script(fd: int = 0) -> bool:

@@ -13,7 +13,7 @@ from dust.coordinator import Coordinator
 from dust.copies import Copies, how_far
 from dust.desk import Desk
 from dust.display import Display
-from dust.errors import Interrupted
+from dust.errors import Ending, Interrupted
 from dust.link import CONNECTING, WAITING
 from dust.node import Node
 from dust.printer import Printer
@@ -65,7 +65,7 @@ class Waiter:
             caught = self._sessions.caught
             for number in (signal.SIGTERM, signal.SIGHUP):
                 if number in caught:
-                    raise SystemExit(128 + number)
+                    raise Ending(128 + number)
             if signal.SIGINT in caught:
                 if run is None or time.monotonic() - pressed < 1.0:
                     raise Interrupted
