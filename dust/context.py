@@ -301,8 +301,8 @@ class Context:
             self.printer.tell(f"{self.cluster.labels(those)}: {absence}")
 
     def put_questions(self) -> None:
-        """Ask the user what ssh asks."""
-        self._desk.put()
+        """Ask the user what ssh asks. Raises Interrupted at Ctrl-C."""
+        self.waiter.put_questions()
 
     # --- the end
 

@@ -147,7 +147,7 @@ class Coordinator:
             if link is not None and link.state != DOWN:
                 self._pipes.send(link, messages.encode(messages.Close()))
                 link.silent = True
-                self._course.down(link, "ended", why)
+                self._course.down(link, INTERRUPTED if why == INTERRUPTED else "ended", why)
                 closed.append(node)
         return closed
 

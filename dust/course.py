@@ -9,10 +9,12 @@ from dust import messages, reasons
 from dust.admission import Admission
 from dust.link import BUSY, DOWN, READY, Events, Link
 from dust.pipes import Pipes
-from dust.run import FAILED, NOT_SENT, RUNNING, TIMEOUT, UNREACHABLE, Run
+from dust.run import BY_CTRL_C, FAILED, INTERRUPTED, NOT_SENT, RUNNING, TIMEOUT, UNREACHABLE, Run
 
 #: Seconds in which the end of a jump host is heard of after the ends of what went through it.
 DOUBT = 0.5
+#: The kinds of an end whose text says all.
+_TOLD = ("ended", "dropped", INTERRUPTED)
 
 
 class Course:
@@ -56,11 +58,13 @@ class Course:
                 self._take(link, message)
 
     def down(self, link: Link, kind: str, text: str) -> None:
-        """A session is over, or there will be none; `kind` is a word of `reasons`."""
+        """A session is over, or there will be none; `kind` is a word of `reasons`, or
+        INTERRUPTED where the user gave up one that was not open yet.
+        """
         self._hang_up(link)
-        link.reason = text if kind in ("ended", "dropped") else f"{kind}: {text}"
+        link.reason = text if kind in _TOLD else f"{kind}: {text}"
         link.attached = False
-        state = UNREACHABLE
+        state = INTERRUPTED if kind == INTERRUPTED else UNREACHABLE
         if kind in ("timed out", "unreachable") and not link.opened:
             if note := link.node.details.get("reach"):
                 link.reason += f" ({note})"
@@ -82,7 +86,7 @@ class Course:
         """A run has no end there."""
         result = run.results[link.node.id]
         if result.state == RUNNING:
-            result.fail(state, why)
+            result.fail(state, why, BY_CTRL_C if state == INTERRUPTED else None)
             run.ended(result)
             self._events.ended(run, result)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from dust.asker import own_program
-from dust.dialog import prompt_for
+from dust.dialog import answer_to
 from dust.plain import legible
 from dust.printer import Printer
 from dust.questions import Question, Questions, Waiting
@@ -31,7 +31,7 @@ class Desk:
         self._printer.flush()
 
     def put(self) -> None:
-        """Ask what is to be asked."""
+        """Ask what is to be asked. Raises Interrupted at Ctrl-C, or KeyboardInterrupt."""
         self._printer.progress("")
         self._questions.put(self._answer)
 
@@ -42,4 +42,4 @@ class Desk:
         if not terminal:
             self._printer.error(f"{question} (there is no terminal to ask on)")
             return None
-        return prompt_for(f"{legible(str(question))} ", secret=question.secret)
+        return answer_to(f"{legible(str(question))} ", secret=question.secret)

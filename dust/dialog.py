@@ -7,6 +7,7 @@ import os
 import sys
 import termios
 
+from dust.errors import Interrupted
 from dust.plain import legible
 from dust.printer import Printer
 
@@ -49,7 +50,18 @@ class Dialog:
 def prompt_for(question: str, *, secret: bool) -> str | None:
     """Ask on the terminal; None if given up."""
     try:
+        return answer_to(question, secret=secret)
+    except Interrupted:
+        return None
+
+
+def answer_to(question: str, *, secret: bool) -> str | None:
+    """Ask on the terminal; None at Ctrl-D. Raises Interrupted at Ctrl-C."""
+    try:
         return getpass.getpass(question) if secret else input(question)
-    except (EOFError, KeyboardInterrupt):
+    except EOFError:
         print(file=sys.stderr)
         return None
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        raise Interrupted from None

@@ -121,9 +121,9 @@ class Display:
             return
         self._printer.above = None
         kept, self._kept, self._kept_size = self._kept, [], 0
-        self._printer.pass_on(b"".join(kept))
         if self.sessions:
             self.sessions.hold(False)
+        self._printer.pass_on(b"".join(kept))
 
     def _keep(self, data: bytes) -> None:
         self._kept.append(data)

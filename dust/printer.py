@@ -17,6 +17,8 @@ _COLOURS = ("36", "32", "33", "35", "34", "96", "92", "93", "95", "94")
 
 #: The line that shows how far something is, emptied.
 _CLEAR = b"\r\x1b[K"
+#: Most bytes written at once: between two of them `Printer.stop` is asked.
+_PIECE = 1 << 16
 #: Milliseconds after which a write that waits for its reader looks up.
 _PATIENCE = 200
 
@@ -61,10 +63,13 @@ class Printer:
         self.label = label
         self.program = program
         self.above: Callable[[bytes], None] | None = None
+        #: Whether `flush` is to leave the rest for later, as somebody pressed Ctrl-C meanwhile.
+        self.stop: Callable[[], bool] = lambda: False
         self._labels = Labels(label, colour=colour)
         self._batch: list[bytes] = []
         self._progress = b""  # what stands on the terminal until the next output
         self._open = ""  # id of the node whose unfinished line is the last thing written
+        self._cut = False  # writing has begun, and perhaps not come to its end
 
     # --- what nodes print
 
@@ -189,7 +194,20 @@ class Printer:
         if self.above is not None:
             self.above(data)
         else:
-            write(1, data)
+            self._cut = True  # unless all goes out, whatever it is that interrupts it
+            if left := write_until(1, data, self.stop, _PIECE):
+                self._batch.append(left)
+            self._cut = bool(left)
+
+    def drop(self) -> bool:
+        """Forget what is not written yet, if it takes long; returns whether that is so."""
+        if not self._cut and sum(map(len, self._batch)) <= _PIECE:
+            return False
+        if self._cut and os.isatty(1):
+            write(1, b"\x1b[0m\n" if self.colour else b"\n")
+        self._batch.clear()
+        self._cut, self._open = False, ""
+        return True
 
 
 def in_colour(setting: str, fd: int) -> bool:

@@ -23,7 +23,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import CompleteStyle
 
 from dust import completion, config
-from dust.errors import DustError
+from dust.errors import DustError, Interrupted
 from dust.history import FileHistory
 from dust.plain import printable
 from dust.shell import Shell
@@ -39,6 +39,7 @@ _SOON = 0.2
 _EVERY = 1.0
 #: Columns that the prompt leaves for typing, or half of them all where there are fewer.
 ROOM = 20
+_CUT = "interrupted: not all was shown, `last` shows it again"
 _STYLES = {"ready": "ansigreen", "down": "ansired", "waiting": "ansiyellow bold"}
 
 
@@ -70,6 +71,8 @@ class Prompt:
         self._context = shell.context
         self._pending: list[bytes] = []
         self._size = 0
+        self._dropping = False  # what waits to be written shall not be
+        self._typed, self._status = "", 0  # where the next line begins; how the last one ended
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._looking: asyncio.TimerHandle | None = None
@@ -114,28 +117,42 @@ class Prompt:
             loop.close()
 
     async def _lines(self) -> int:
-        status, typed = 0, ""
         asyncio.get_event_loop().call_later(_SOON, self._context.look_ahead)
-        while self._context.leaving is None:
+        going, pressed = True, False
+        while going:
             try:
-                text, typed = await self._read(typed), ""
-            except KeyboardInterrupt:  # between two lines
-                continue
-            except EOFError:  # the terminal is gone
-                break
-            except _Leave:
-                if self._may_leave():
-                    break
-                continue
-            except _Ask:
-                typed = self._session.default_buffer.text
+                if pressed:
+                    pressed = False
+                    self._shell.give_up()
+                going = await self._line()
+            except KeyboardInterrupt:  # between two lines, or before the last one was told
+                pressed = True
+        return self._status
+
+    async def _line(self) -> bool:
+        """Read a line and carry it out; False if it was the last."""
+        try:
+            text, self._typed = await self._read(self._typed), ""
+        except EOFError:  # the terminal is gone
+            return False
+        except _Leave:
+            return not self._may_leave()
+        except _Ask:
+            self._typed = self._session.default_buffer.text
+            try:
                 self._context.put_questions()
-                continue
-            if self._shell.goes_on(text):  # what would have taken it as input has ended meanwhile
-                typed = text + "\n"
-                continue
-            status = self._execute(text)
-        return status if self._context.leaving is None else self._context.leaving
+            except Interrupted:
+                self._shell.give_up()
+            return True
+        if self._shell.goes_on(text):  # what would have taken it as input has ended meanwhile
+            self._typed = text + "\n"
+            return True
+        self._status = self._execute(text)
+        leaving, self._context.leaving = self._context.leaving, None
+        if leaving is None or not self._may_leave():
+            return True
+        self._status = leaving
+        return False
 
     def _execute(self, text: str) -> int:
         """Carry out what was typed; of several lines all but the last are waited for."""
@@ -164,10 +181,13 @@ class Prompt:
         self._resume()
         self._progress = ""
         self._look_later()
-        before = signal.signal(signal.SIGINT, _nothing)  # Ctrl-C is a key here
+        before = signal.signal(signal.SIGINT, self._pressed)
         try:
-            return await self._session.prompt_async(default=typed, handle_sigint=False)
+            text = await self._session.prompt_async(
+                default=typed, handle_sigint=False, pre_run=self._stirred
+            )
         finally:
+            signal.signal(signal.SIGINT, self._give_up)
             self._pause()
             if self._looking:
                 self._looking.cancel()
@@ -176,6 +196,19 @@ class Prompt:
             printer.above = None
             self._write(float("inf"))
             signal.signal(signal.SIGINT, before)
+            cut, self._dropping = self._dropping, False
+        if cut:
+            printer.tell(_CUT)
+        return "" if cut else text  # what was typed before Ctrl-C is given up too
+
+    def _pressed(self, *_: object) -> None:
+        """Ctrl-C is a key here, until the line is there."""
+        if self._session.app.is_done:
+            self._give_up()
+
+    def _give_up(self, *_: object) -> None:
+        """Write no more of what waits."""
+        self._dropping = bool(self._pending)
 
     def _resume(self) -> None:
         """Take in what the sessions say, between key presses."""
@@ -243,12 +276,21 @@ class Prompt:
         until = time.monotonic() + seconds
         data = b"".join(self._pending)
         at, fd = 0, sys.stdout.fileno()
-        while at < len(data) and time.monotonic() < until:
+        while at < len(data) and time.monotonic() < until and not self._dropping:
             end = data.rfind(b"\n", at, at + PIECE) + 1 or at + PIECE
             while at < min(end, len(data)):
                 at += os.write(fd, data[at:end])
+        if self._dropping:
+            at = len(data)
         self._pending = [data[at:]] if at < len(data) else []
         self._size = len(data) - at
+
+    def _drop(self) -> None:
+        """Do not write what waits, if that is more than a moment's."""
+        if self._size > PIECE:
+            self._pending, self._size = [], 0
+            self._context.printer.tell(_CUT)
+            self._context.printer.flush()
 
     def _stirred(self) -> None:
         app = self._session.app
@@ -294,6 +336,7 @@ class Prompt:
                 event.current_buffer.reset()
             else:
                 self._shell.interrupt_last()
+                self._drop()
 
         @keys.add("c-d")
         def _(event: KeyPressEvent) -> None:
@@ -314,10 +357,6 @@ def _fitting(
         if width - fragment_list_width(parts) >= min(ROOM, width // 2):
             return parts
     return end
-
-
-def _nothing(*_: object) -> None:
-    """A signal that asks for nothing."""
 
 
 class _Completer(Completer):

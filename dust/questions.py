@@ -63,7 +63,10 @@ class Questions:
         self._open.setdefault(key, Question(text, secret)).waiting.append(waiting)
 
     def put(self, ask: Callable[[Question], str | None]) -> None:
-        """Ask all open questions for which somebody waits; None is no answer."""
+        """Ask all open questions for which somebody waits; None is no answer.
+
+        What `ask` raises leaves its question open, and those after it.
+        """
         while self._open:
             key, question = next(iter(self._open.items()))
             question.waiting = [waiting for waiting in question.waiting if waiting.still()]
@@ -74,6 +77,10 @@ class Questions:
                 self._answers[key] = (answer, set(waiting))
             for each in waiting:
                 each.answer(answer)
+
+    def give_up(self) -> None:
+        """Ask none of the open questions: there is no answer."""
+        self.put(lambda question: None)
 
     def forget(self) -> None:
         """All are through: keep no answer."""

@@ -17,6 +17,8 @@ INTERRUPTED, NOT_BEGUN = "interrupted", "not begun"
 
 #: The exit status of a command whose time was up, as of timeout(1).
 TIMED_OUT = 124
+#: The exit status of a command that Ctrl-C ended, or kept from beginning, as in any shell.
+BY_CTRL_C = 130
 
 #: How the error of a line begins that was not sent.
 NOT_SENT = "not sent: "

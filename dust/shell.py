@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -17,10 +18,8 @@ from dust.errors import DustError, Ending, Interrupted, UsageError
 from dust.link import DOWN, LIVE, READY, WAITING
 from dust.node import Node
 from dust.printer import OutputClosed
-from dust.run import Run
+from dust.run import BY_CTRL_C, Run
 
-#: The exit status after Ctrl-C, as in any shell.
-INTERRUPTED = 130
 #: What some editors put before a text.
 _BOM = b"\xef\xbb\xbf"
 
@@ -42,24 +41,38 @@ class Shell:
         context = self.context
         context.failed = False
         try:
-            status = self._act(lines.parse(text), wait)
+            status = self._told(text, wait)
+            context.printer.flush()
+        except (Interrupted, KeyboardInterrupt):
+            self.give_up()
+            status = BY_CTRL_C
+        return status or int(context.failed)
+
+    def give_up(self) -> None:
+        """After Ctrl-C: show and ask no more, and say so."""
+        printer = self.context.printer
+        with _undisturbed():  # whoever holds the key is told all the same
+            self.context.display.questions.give_up()
+            cut = ": not all of it was shown" if printer.drop() else ""
+            printer.tell(f"interrupted{cut}")
+
+    def _told(self, text: str, wait: bool) -> int:
+        """Carry out one line, with what goes wrong turned into a message and a status."""
+        context = self.context
+        try:
+            return self._act(lines.parse(text), wait)
         except HelpRequested as help:
             context.printer.say(str(help))
-            status = 0
+            return 0
         except DustError as error:
             context.printer.error(str(error))
-            status = error.status
-        except (Interrupted, KeyboardInterrupt):
-            context.printer.tell("interrupted")
-            status = INTERRUPTED
-        except (OutputClosed, Ending):
+            return error.status
+        except (Interrupted, OutputClosed, Ending):
             raise
         except SystemExit as error:  # a plugin's, which is not to end more than its command
-            status = faults.tell_exit(error, context.printer)
+            return faults.tell_exit(error, context.printer)
         except Exception as error:  # a bug, of a plugin's or ours: the prompt lives
-            status = faults.tell(error, context.printer)
-        context.printer.flush()
-        return status or int(context.failed)
+            return faults.tell(error, context.printer)
 
     def _act(self, action: lines.Action, wait: bool) -> int:
         if isinstance(action, lines.Remote):
@@ -145,19 +158,15 @@ class Shell:
             hint = f"; did you mean {close[0]}?" if close else ""
             raise UsageError(f"no command or program {name}{hint}")
         self.context.printer.flush()
-        # Ctrl-C is the program's: a handler is ours alone, to be ignored would be inherited.
-        pressed: list[int] = []
-        before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+        argv = [shell, "-c", text] if text else [shell]
         try:
-            argv = [shell, "-c", text] if text else [shell]
-            status = subprocess.run(argv, check=False).returncode
-            if pressed and status in (-signal.SIGINT, INTERRUPTED) and os.isatty(1):
+            with _undisturbed() as pressed:  # Ctrl-C is the program's
+                status = subprocess.run(argv, check=False).returncode
+            if pressed and status in (-signal.SIGINT, BY_CTRL_C) and os.isatty(1):
                 self.context.printer.say()  # behind the ^C that the terminal shows
             return status
         except OSError as error:
             raise UsageError(f"{shell}: {error.strerror}") from error
-        finally:
-            signal.signal(signal.SIGINT, before)
 
     # --- scripts
 
@@ -172,8 +181,8 @@ class Shell:
             worst = max(worst, status)
             if self.context.leaving is not None:
                 return self.context.leaving or worst
-            if status == INTERRUPTED or (status and self.context.settings.errexit):
-                return status if status == INTERRUPTED else worst
+            if status == BY_CTRL_C or (status and self.context.settings.errexit):
+                return status if status == BY_CTRL_C else worst
         return max(worst, self._left_waiting())
 
     def joined(self, typed: Iterable[str]) -> Iterator[str]:
@@ -234,7 +243,11 @@ class Shell:
         links = self.context.sessions.links
         nodes = [r.node for r in run.results.values()]
         busy = [n for n in nodes if n.id in links and links[n.id].state not in (READY, DOWN)]
-        return bool(self.context.waiter.interrupt(busy)) if busy else False
+        if not busy:
+            return False
+        interrupted = self.context.waiter.interrupt(busy)
+        self.context.printer.flush()  # what ended by it ended between two turns of the loop
+        return bool(interrupted)
 
     def progress(self) -> str:
         """How far the last line is; "" once it is done, and where one node alone has it."""
@@ -280,6 +293,17 @@ def _known_to_shell(name: str) -> bool:
     probe = [shell, "-c", 'command -v "$1" || type "$1"', "sh", name]
     found = subprocess.run(probe, capture_output=True, check=False, stdin=subprocess.DEVNULL)
     return found.returncode == 0
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[list[int]]:
+    """Ctrl-C is only noted here; it is not ignored, which programs would inherit."""
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def is_script(fd: int = 0) -> bool:

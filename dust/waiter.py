@@ -17,12 +17,15 @@ from dust.errors import Ending, Interrupted
 from dust.link import CONNECTING, WAITING
 from dust.node import Node
 from dust.printer import Printer
-from dust.run import Run
+from dust.run import INTERRUPTED, Run
 
 #: Seconds between two looks at how far a copy is; for a copy that is given up to tidy up.
 PACE, PATIENCE = 0.25, 5.0
 #: Seconds without output until a script is told for whom it waits, and until it is told again.
 SILENCE, AGAIN = 10.0, 60.0
+
+#: What asks to stop waiting.
+_ASKING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 T = TypeVar("T")
 
@@ -50,28 +53,37 @@ class Waiter:
         """Wait for `done`, asking what ssh asks. False if the time is up.
 
         Ctrl-C interrupts what `run` is doing; a second one within a second stops waiting for it
-        (Interrupted). A signal to end ends dust.
+        (Interrupted), and so does one that comes when all is done but its output. A signal to end
+        ends dust (Ending).
         """
         self._printer.flush()  # what was said is seen while waiting
+        sessions = self._sessions
+        self._printer.stop = lambda: not _ASKING.isdisjoint(sessions.caught)
+        try:
+            return self._wait(done, timeout, run)
+        finally:
+            self._printer.stop = lambda: False
+
+    def _wait(self, done: Callable[[], bool], timeout: float | None, run: Run | None) -> bool:
         deadline = None if timeout is None else time.monotonic() + timeout
         pressed = float("-inf")
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if self._sessions.wait(lambda: done() or bool(self._display.questions), left):
-                if not self._display.questions:
-                    return True
-                self._desk.put()
-                continue
+            over = self._sessions.wait(lambda: done() or bool(self._display.questions), left)
             caught = self._sessions.caught
             for number in (signal.SIGTERM, signal.SIGHUP):
                 if number in caught:
                     raise Ending(128 + number)
             if signal.SIGINT in caught:
-                if run is None or time.monotonic() - pressed < 1.0:
+                if run is None or run.done or time.monotonic() - pressed < 1.0:
                     raise Interrupted
                 pressed = time.monotonic()
                 self._sessions.withdraw(run)
                 self.interrupt(run.unfinished())
+            elif over:
+                if not self._display.questions:
+                    return True
+                self.put_questions()
             elif deadline is not None and time.monotonic() >= deadline:
                 return False
 
@@ -99,11 +111,23 @@ class Waiter:
                 due = now + AGAIN
         return run.unfinished()
 
+    def put_questions(self) -> None:
+        """Ask the user what ssh asks.
+
+        Ctrl-C gives up all that is still connecting (Interrupted), asked for or not: the next would
+        ask the same. No answer (Ctrl-D) gives up those alone that ask.
+        """
+        try:
+            self._desk.put()
+        except (Interrupted, KeyboardInterrupt):
+            self.interrupt([n.node for n in self._sessions.links.values() if n.state == CONNECTING])
+            raise Interrupted from None
+
     def interrupt(self, nodes: Sequence[Node]) -> list[Node]:
         """Ctrl-C to what these nodes run; connections that are still being made are given up."""
         links = self._sessions.links
         coming = [n for n in nodes if n.id in links and links[n.id].state == CONNECTING]
-        self._sessions.close(coming, "interrupted")
+        self._sessions.close(coming, INTERRUPTED)
         busy = [n for n in nodes if n.id in links and links[n.id].state not in ("ready", "down")]
         return coming + self._sessions.keys(busy, b"\x03")
 

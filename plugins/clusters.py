@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from dust.command import Dust, UsageError, command
 from dust.errors import Interrupted
 from dust.nodeset import fold
+from dust.run import INTERRUPTED
 
 if TYPE_CHECKING:
     from dust.backend import Backend
@@ -180,8 +181,8 @@ def _wait_for_ssh(dust: Dust, name: str) -> None:
     before, dust.cluster.working_set = dust.cluster.working_set, ""
     begun, pause = time.monotonic(), PAUSE
     try:
-        while late := [r for r in dust.run(f"cluster={name}", ":") if r.status is None]:
-            if any(result.error == "interrupted" for result in late):
+        while late := [r for r in dust.run(f"cluster={name}", ":") if not r.ok]:
+            if any(result.state == INTERRUPTED for result in late):
                 raise Interrupted
             if time.monotonic() - begun > PATIENCE:
                 break

@@ -75,3 +75,12 @@ def test_an_answer_is_kept_until_it_is_forgotten() -> None:
     questions.forget()
     questions.add(b.waiting, "Password:", True)
     assert ask(questions, "other") == ["w2: Password:"]
+
+
+def test_what_is_given_up_has_no_answer() -> None:
+    questions, (a, b) = Questions(), map(Asker, ("w1", "w2"))
+    questions.add(a.waiting, "Password:", True)
+    questions.add(b.waiting, "Passphrase:", True)
+    questions.give_up()
+    assert not questions
+    assert (a.told, b.told) == ([None], [None])

@@ -47,7 +47,7 @@ def test_a_question_of_a_copy_can_be_given_up(ssh: Screen, home: Path) -> None:
         screen.line("put data worker*")
         screen.wait_for("Enter passphrase")
         screen.send("\x03")
-        screen.wait_for("worker[1-2]: authentication: not answered")
+        screen.wait_for("not done: worker[1-2]\ninterrupted")
         screen.line("put data worker1")  # nothing is left of it
         screen.wait_for("Enter passphrase", 2)
         screen.line("open sesame")

@@ -187,6 +187,21 @@ def test_ctrl_d_asks_while_something_runs(dust: Start) -> None:
     assert screen.wait_for_end() == 0
 
 
+def test_exit_asks_while_something_runs(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("@worker1 sleep 1000")
+    screen.wait_for("1 busy$")
+    screen.line("exit 3")
+    screen.wait_for("Something still runs on worker1. Leave? [y/N]")
+    screen.line("n")
+    screen.wait_for("1 busy$", 2)
+    screen.line("exit 3")
+    screen.wait_for("Leave? [y/N]", 2)
+    screen.line("y")
+    assert screen.wait_for_end() == 3
+
+
 def test_exit_status(dust: Start) -> None:
     screen = dust()
     screen.wait_for("dust:local$")
