@@ -25,7 +25,7 @@ from dust.node import Node
 from dust.printer import OutputClosed, Printer, in_colour
 from dust.registry import Registry
 from dust.routes import Routes
-from dust.run import RUNNING, TIMEOUT, Result, Run
+from dust.run import TIMEOUT, Result, Run
 from dust.sessionlog import SessionLog
 from dust.waiter import Waiter
 
@@ -119,15 +119,24 @@ class Context:
         Where something else runs it waits for the prompt.
         """
         run = self.send(self.addressed(target), line, quiet=True)
+        try:
+            self._tell_busy(run)
+            done = self.waiter.wait(lambda: run.done, timeout, run)
+        except KeyboardInterrupt:  # what was said is read before the wait begins
+            self.waiter.give_up(run)
+            done = self.waiter.wait(lambda: run.done, timeout, run)
+        finally:
+            late = run.unfinished()
+            self.sessions.withdraw(run)
+        if not done:
+            for node in late:
+                run.results[node.id].fail(TIMEOUT, f"no end after {timeout:g} s")
+        return list(run.results.values())
+
+    def _tell_busy(self, run: Run) -> None:
         links = self.sessions.links
         if busy := [n for n in run.unfinished() if links[n.id].queue and links[n.id].state in LIVE]:
             self.printer.tell(f"{self.cluster.labels(busy)}: something else runs there, waiting")
-        if not self.waiter.wait(lambda: run.done, timeout, run):
-            for result in run.results.values():
-                if result.state == RUNNING:
-                    result.fail(TIMEOUT, f"still running after {timeout:g} s")
-            self.sessions.withdraw(run)
-        return list(run.results.values())
 
     def print(self, text: str = "") -> None:
         """A line of output."""

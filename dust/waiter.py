@@ -78,8 +78,7 @@ class Waiter:
                 if run is None or run.done or time.monotonic() - pressed < 1.0:
                     raise Interrupted
                 pressed = time.monotonic()
-                self._sessions.withdraw(run)
-                self.interrupt(run.unfinished())
+                self.give_up(run)
             elif over:
                 if not self._display.questions:
                     return True
@@ -122,6 +121,11 @@ class Waiter:
         except (Interrupted, KeyboardInterrupt):
             self.interrupt([n.node for n in self._sessions.links.values() if n.state == CONNECTING])
             raise Interrupted from None
+
+    def give_up(self, run: Run) -> None:
+        """Ctrl-C to what a run does, and nothing more of it where it has not begun."""
+        self._sessions.withdraw(run)
+        self.interrupt(run.unfinished())
 
     def interrupt(self, nodes: Sequence[Node]) -> list[Node]:
         """Ctrl-C to what these nodes run; connections that are still being made are given up."""
