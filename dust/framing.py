@@ -144,17 +144,24 @@ class Framing:
         for match in _MARK.finditer(data) if b"\x1b" in data else ():
             if match[1] != self._nonce:
                 continue
-            if match.start() > start:
-                yield from self._text(data[start : match.start()])
+            if match.start() > start and (text := self._text(data[start : match.start()])):
+                if self._passed and _printed(text):
+                    yield from self._go_on()
+                yield text
             start = match.end()
-            yield from self._marked(match)
+            if self._passed and self._follows(match):
+                yield from self._go_on()
+            if event := self._marked(match):
+                yield event
         rest = data[start:] if start else data
         held = _unfinished(rest)
         if held:
             self._held = rest[-held:]
             rest = rest[:-held]
-        if rest:
-            yield from self._text(rest)
+        if rest and (text := self._text(rest)):
+            if self._passed and _printed(text):
+                yield from self._go_on()
+            yield text
 
     def flush(self) -> bytes:
         """What was held back as the possible beginning of a mark."""
@@ -170,40 +177,39 @@ class Framing:
         """It stayed quiet in a shell whose prompt is no mark: that counts as the end."""
         return self._end(Prompt(None, b"", True)) if self.state == BUSY else None
 
-    def _text(self, data: bytes) -> Iterator[Event]:
+    def _text(self, data: bytes) -> Text | None:
         if self.noise and self.noise in data:
             self._noisy = True
             data = data.replace(self.noise, b"")
-        if (self.unsettled or self._passed) and _CONTROL.sub(b"", data).strip():
-            yield from self._go_on()
-        if data:
-            yield Text(data)
+        return Text(data) if data else None
 
-    def _marked(self, match: re.Match[bytes]) -> Iterator[Event]:
+    def _marked(self, match: re.Match[bytes]) -> Event | None:
         _, kind, status, directory, *greeting = match.groups()
         if kind is None:
             if greeting[0] is None:  # a command begins
-                yield from self._go_on()
-            else:
-                yield Greeting(*(field.decode("utf-8", "replace") for field in greeting))
-            return
+                return None
+            return Greeting(*(field.decode("utf-8", "replace") for field in greeting))
         if status == b"$?":
             self._literal = self._literal or self.state == STARTING
             if not self._literal:
-                yield from self._text(match[0])
-                return
+                return self._text(match[0])
         if self._noisy:
             self._noisy = False
-            return
+            return None
         self._take_line()
         if self._pieces:
             self._pieces -= 1
-            return
-        yield from self._go_on()
+            return None
         if kind == b"C":
-            yield Continuation(not self._owes)
-        else:
-            yield self._prompted(int(status) if status.isdigit() else None, directory)
+            return Continuation(not self._owes)
+        return self._prompted(int(status) if status.isdigit() else None, directory)
+
+    def _follows(self, match: re.Match[bytes]) -> bool:
+        """Whether a mark shows that the shell goes on: a command begins, or it prompts again."""
+        _, kind, status, _, greeting, *_ = match.groups()
+        if kind is None:
+            return greeting is None
+        return not (self._noisy or self._pieces) and (self._literal or status != b"$?")
 
     def _go_on(self) -> Iterator[WentOn]:
         self.unsettled = None
@@ -243,6 +249,11 @@ class Framing:
         self.unsettled = self._passed = None
         self.state = READY
         return prompt._replace(final=True, ended=ended)
+
+
+def _printed(text: Text) -> bool:
+    """Whether it is more than what a terminal and a line editor may send by themselves."""
+    return bool(_CONTROL.sub(b"", text.data).strip())
 
 
 def _unfinished(data: bytes) -> int:
