@@ -171,11 +171,11 @@ class Framing:
     def settle(self) -> Prompt | None:
         """It stayed quiet after a prompt that was not final: a program had read the lines."""
         prompt, self.unsettled = self.unsettled, None
-        return prompt and self._end(prompt)
+        return prompt and self._end(prompt.status)
 
     def give_up(self) -> Prompt | None:
         """It stayed quiet in a shell whose prompt is no mark: that counts as the end."""
-        return self._end(Prompt(None, b"", True)) if self.state == BUSY else None
+        return self._end(None) if self.state == BUSY else None
 
     def _text(self, data: bytes) -> Text | None:
         if self.noise and self.noise in data:
@@ -231,9 +231,9 @@ class Framing:
     def _prompted(self, status: int | None, directory: bytes | None) -> Prompt:
         if directory and not self._literal:
             self.directory = directory.replace(b"\r\n", b"\n")  # the terminal's doing
-        prompt = Prompt(status, self.directory, False)
         if self.state != BUSY or not self._owes:
-            return self._end(prompt)
+            return self._end(status)
+        prompt = Prompt(status, self.directory, False)
         ended = 0
         while not self._owed[0].lines:
             ended += self._owed.pop(0).submissions
@@ -241,14 +241,15 @@ class Framing:
         self._passed = prompt._replace(ended=ended)
         return prompt
 
-    def _end(self, prompt: Prompt) -> Prompt:
+    def _end(self, status: int | None) -> Prompt:
         """Nothing is on its way any more."""
-        ended = sum(owed.submissions for owed in self._owed)
-        ended += self._passed.ended if self._passed else 0
+        ended = self._passed.ended if self._passed else 0
+        for owed in self._owed:
+            ended += owed.submissions
         self._owed = []
         self.unsettled = self._passed = None
         self.state = READY
-        return prompt._replace(final=True, ended=ended)
+        return Prompt(status, self.directory, True, ended)
 
 
 def _printed(text: Text) -> bool:

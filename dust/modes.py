@@ -68,6 +68,9 @@ class Modes:
             return _ALL_ROWS + _BOTTOM
         return b""
 
+    def __bool__(self) -> bool:
+        return bool(self._set)
+
     def clear(self) -> None:
         """The program is gone."""
         self._set.clear()

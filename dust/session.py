@@ -43,7 +43,7 @@ class Session:
     def __init__(self, opening: messages.Open, emit: Callable[[messages.Message], None]) -> None:
         self.terminal = Terminal(opening.argv, opening.rows, opening.columns)
         self.over = False
-        self._emit = emit
+        self._emit = self._tell = emit
         self._framing = Framing(opening.nonce)
         self._login = Login(opening, self.terminal, self._framing, emit)
         self._screen = Screen()
@@ -65,11 +65,11 @@ class Session:
 
     def submit(self, text: bytes) -> None:
         """Send one line (which may span several): a command if ready, input if not."""
-        if self._switch.wanted:
+        if self._switch.under_way or self._switch.needed:
             self._switch.held.append(text)
             return
         if why := self._unsendable(text):
-            self._say(messages.Refused(why))
+            self._emit(messages.Refused(why))
             return
         if self._framing.state == READY:
             self._begun = time.monotonic()
@@ -78,6 +78,7 @@ class Session:
         self._set_waiting(False)
         self._settle_at = None if self._login.marked else time.monotonic() + UNMARKED
         self._taken += 1
+        self._emit = self._say_taken
         self.terminal.write(self._framing.submit(text))
 
     def _unsendable(self, text: bytes) -> str:
@@ -111,8 +112,9 @@ class Session:
 
     # --- what the session says
 
-    def _say(self, message: messages.Message) -> None:
-        """Say it, and before it which lines were typed since: that alone is worth no wake-up."""
+    def _say_taken(self, message: messages.Message) -> None:
+        """Say which lines were typed, and this: that alone would be worth no wake-up."""
+        self._emit = self._tell
         for _ in range(self._taken):
             self._emit(messages.Taken())
         self._taken = 0
@@ -151,7 +153,7 @@ class Session:
         if self._echo:
             self._echo.feed(data)
         if shown := self._screen.feed(data):
-            self._say(messages.Output(shown))
+            self._emit(messages.Output(shown))
 
     def _say_goodbye(self) -> None:
         """It was a program's after all."""
@@ -170,7 +172,7 @@ class Session:
         elif isinstance(event, Continuation):
             if event.final and not self._switch.under_way:
                 self._unfinished = True
-                self._say(messages.State("unfinished"))
+                self._emit(messages.State("unfinished"))
         elif not self._login.over:
             self._login.prompted(event)
         elif self._switch.under_way:
@@ -183,25 +185,28 @@ class Session:
     def _end(self, prompt: Prompt) -> None:
         self._settle_at = None
         self._waiting = self._unfinished = self._hidden = False
-        self._forget_modes()
+        if self._modes:
+            self._forget_modes()
         self._say_ended(prompt)
         echoes = self._echo is not None and self._echo.heard  # `reset` or the like was run
         self._echo = None
-        self._switch.ended(shells.ANEW if echoes else b"")
+        self._switch.typed = False
+        if echoes or self._switch.needed:
+            self._switch.ended(shells.ANEW if echoes else b"")
 
     def _say_ended(self, prompt: Prompt) -> None:
         """What was submitted first is done, and perhaps all."""
         if rest := self._screen.flush():
-            self._say(messages.Output(rest))
+            self._emit(messages.Output(rest))
         status = -1 if prompt.status is None else prompt.status
         now = time.monotonic()
-        self._say(messages.Ended(prompt.ended, status, now - self._begun, prompt.directory))
+        self._emit(messages.Ended(prompt.ended, status, now - self._begun, prompt.directory))
         self._begun = now
 
     def _set_waiting(self, waiting: bool) -> None:
         if waiting != self._waiting:
             self._waiting = waiting
-            self._say(messages.State("waiting" if waiting else "busy"))
+            self._emit(messages.State("waiting" if waiting else "busy"))
 
     # --- time
 
@@ -235,7 +240,7 @@ class Session:
         if self._screen.overwriting and not asks:
             return
         if shown := self._screen.flush():
-            self._say(messages.Output(shown))
+            self._emit(messages.Output(shown))
         if asks and self._framing.state == BUSY:
             self._set_waiting(True)
 
@@ -297,7 +302,7 @@ class Session:
         leaving = self._modes.leaving(self._framing.state == BUSY)
         if leaving != self._leaving:
             self._leaving = leaving
-            self._say(messages.Leaving(leaving))
+            self._emit(messages.Leaving(leaving))
 
     def _forget_modes(self) -> None:
         """The program is gone; a terminal on which it has set modes has them still."""
@@ -309,9 +314,9 @@ class Session:
         self._attached = False
         self._hidden = self._modes.full_screen and self._framing.state == BUSY
         self._ask_mode(shells.TO_LINES)
-        self._say(messages.Detached())
+        self._emit(messages.Detached())
         if self._framing.state == BUSY and not self._switch.under_way:
-            self._say(messages.State("busy"))
+            self._emit(messages.State("busy"))
 
     def _ask_mode(self, line: bytes) -> None:
         if self._login.marked:
@@ -323,7 +328,7 @@ class Session:
         self._forget_modes()
         held, self._switch.held = self._switch.held, []
         if not held:
-            self._say(messages.State("ready"))
+            self._emit(messages.State("ready"))
         for text in held:
             self.submit(text)
 
@@ -336,7 +341,7 @@ class Session:
 
     def _end_of_terminal(self) -> None:
         if rest := self._screen.flush():
-            self._say(messages.Output(rest))
+            self._emit(messages.Output(rest))
         status = self.terminal.reap()
         begun = self._framing.state != STARTING
         if not begun:
@@ -352,4 +357,4 @@ class Session:
 
     def _lose(self, kind: str, text: str, status: int) -> None:
         self.over = True
-        self._say(messages.Lost(kind, text, status))
+        self._emit(messages.Lost(kind, text, status))

@@ -18,16 +18,12 @@ class Switch:
         self.held: list[bytes] = []
         self._framing = framing
         self._write = write
-        self._line = b""  # what is typed at the next prompt
-
-    @property
-    def wanted(self) -> bool:
-        """Whether it is under way or due: lines then have to wait."""
-        return self.under_way or bool(self._line)
+        #: What is typed at the next prompt; b"" where no switch is due.
+        self.needed = b""
 
     def ask(self, line: bytes) -> None:
         """Have the line that switches typed: now, or at the next prompt."""
-        self._line = line
+        self.needed = line
         if self._framing.state == READY and self.typed:
             self._framing.submit(b"")
             self.under_way = True
@@ -38,19 +34,19 @@ class Switch:
     def ended(self, otherwise: bytes = b"") -> None:
         """A line came to its end: type what is due, or `otherwise`, at this prompt."""
         self.typed = False
-        self._line = self._line or otherwise
-        if self._line:
+        self.needed = self.needed or otherwise
+        if self.needed:
             self._type()
 
     def prompted(self) -> bool:
         """A prompt while it is under way; whether that is its end."""
-        if self._line:  # this prompt was Ctrl-C's
+        if self.needed:  # this prompt was Ctrl-C's
             self._type()
             return False
         self.under_way = self.typed = False
         return True
 
     def _type(self) -> None:
-        line, self._line = self._line, b""
+        line, self.needed = self.needed, b""
         self.under_way = True
         self._write(self._framing.submit(line))

@@ -107,11 +107,8 @@ class Terminal:
             if len(piece) < 1024:
                 break
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._remember(data)
-        return data
-
-    def _remember(self, data: bytes) -> None:
         self.last = data[-LAST:] if len(data) >= LAST else (self.last + data)[-LAST:]
+        return data
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell the terminal, and thereby the remote one, its size."""
@@ -155,7 +152,7 @@ class Terminal:
                 self.write(data)
 
         def printed(data: bytes) -> bytes:
-            self._remember(data)
+            self.last = (self.last + data)[-LAST:]
             return shown(data)
 
         def wait(*_: object) -> tuple[list[int], list[int], list[int]]:

@@ -31,10 +31,10 @@ def shell() -> Shell:
 def test_at_a_prompt_it_is_typed_at_once(shell: Shell) -> None:
     shell.switch.ask(b"raw")
     assert (shell.typed, shell.framing.state) == ([b"raw\n"], BUSY)
-    assert shell.switch.wanted and shell.switch.under_way
+    assert shell.switch.under_way
     shell.prompt()
     assert shell.switch.prompted()
-    assert not shell.switch.wanted
+    assert not (shell.switch.under_way or shell.switch.needed)
 
 
 def test_what_is_half_typed_is_thrown_away_before(shell: Shell) -> None:
@@ -53,7 +53,7 @@ def test_while_a_program_runs_it_waits_for_the_prompt(shell: Shell) -> None:
     shell.framing.submit(b"vim")
     shell.switch.ask(b"lines")
     assert shell.typed == []
-    assert shell.switch.wanted and not shell.switch.under_way
+    assert shell.switch.needed and not shell.switch.under_way
     shell.prompt()
     shell.switch.ended()
     assert shell.typed == [b"lines\n"] and shell.switch.under_way
@@ -70,6 +70,6 @@ def test_the_last_that_was_asked_for_is_typed(shell: Shell) -> None:
 
 def test_a_prompt_may_ask_for_one_by_itself(shell: Shell) -> None:
     shell.switch.ended()
-    assert shell.typed == [] and not shell.switch.wanted
+    assert shell.typed == [] and not (shell.switch.under_way or shell.switch.needed)
     shell.switch.ended(b"afresh")
     assert shell.typed == [b"afresh\n"] and shell.switch.under_way
