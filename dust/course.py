@@ -55,7 +55,10 @@ class Course:
             self.down(link, "dropped", "its worker sent no frame")
         else:
             for message in received:
-                self._take(link, message)
+                if message is messages.TAKEN:
+                    link.taken += 1
+                else:
+                    self._take(link, message)
 
     def down(self, link: Link, kind: str, text: str) -> None:
         """A session is over, or there will be none; `kind` is a word of `reasons`, or
@@ -98,8 +101,6 @@ class Course:
                 run.results[link.node.id].transcript.append(message.data)
             link.last_line = message.data[-200:]
             self._events.output(link, message.data)
-        elif isinstance(message, messages.Taken):
-            link.taken += 1
         elif isinstance(message, messages.Ended):
             self._ended(link, message)
         elif isinstance(message, messages.State):

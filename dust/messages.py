@@ -216,6 +216,9 @@ _KINDS = {cls: kind for kind, cls in enumerate(_TYPES)}
 _RAW = (Output, Line, Keys, Answer, Opened, Leaving)
 _ENDED, _TAKEN = _KINDS[Ended], _KINDS[Taken]
 _HEAD = struct.Struct("!IB")
+#: The one of its kind, and its frame: there is one for every line.
+TAKEN = Taken()
+_TAKEN_FRAME = _HEAD.pack(0, _TAKEN)
 _END = struct.Struct("!Iid")
 #: Longest body taken, in bytes: more is a broken pipe's doing.
 LONGEST = 1 << 24
@@ -223,12 +226,12 @@ LONGEST = 1 << 24
 
 def encode(message: Message) -> bytes:
     """The frame of a message."""
+    if message is TAKEN:
+        return _TAKEN_FRAME
     if isinstance(message, Ended):
         body = _END.pack(message.lines, message.status, message.seconds) + message.directory
     elif isinstance(message, _RAW):
         body = message[0]
-    elif isinstance(message, Taken):
-        body = b""
     else:
         body = json.dumps(message).encode()
     return _HEAD.pack(len(body), _KINDS[type(message)]) + body
@@ -253,6 +256,10 @@ class Decoder:
                 raise ValueError("not a frame")
             if size - at - 5 < length:
                 break
+            if kind == _TAKEN:
+                messages.append(TAKEN)
+                at += 5 + length
+                continue
             messages.append(_decode(kind, data[at + 5 : at + 5 + length]))
             at += 5 + length
         self._held = bytearray(data[at:])
@@ -267,8 +274,6 @@ def _decode(kind: int, body: bytes) -> Message:
         if kind == _ENDED:
             lines, status, seconds = _END.unpack_from(body)
             return Ended(lines, status, seconds, body[_END.size :])
-        if kind == _TAKEN:
-            return Taken()
         return cls(*json.loads(body))
     except (struct.error, TypeError, RecursionError) as error:
         raise ValueError(f"no body of {cls.__name__}: {error}") from error

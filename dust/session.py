@@ -116,7 +116,7 @@ class Session:
         """Say which lines were typed, and this: that alone would be worth no wake-up."""
         self._emit = self._tell
         for _ in range(self._taken):
-            self._emit(messages.Taken())
+            self._emit(messages.TAKEN)
         self._taken = 0
         self._emit(message)
 

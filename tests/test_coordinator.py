@@ -15,6 +15,7 @@ from dust.coordinator import Coordinator
 from dust.errors import SessionError
 from dust.link import Link
 from dust.messages import (
+    TAKEN,
     Answer,
     Close,
     Decoder,
@@ -30,7 +31,6 @@ from dust.messages import (
     Question,
     Refused,
     State,
-    Taken,
     encode,
 )
 from dust.node import Node
@@ -65,7 +65,7 @@ class Worker:
 
     def take(self, *said: Message) -> None:
         """Type the next line, and say this of it."""
-        self.say(Taken(), *said)
+        self.say(TAKEN, *said)
 
     def say_bytes(self, data: bytes) -> None:
         self._pipe.sendall(data)
@@ -367,7 +367,7 @@ def test_a_session_that_does_not_open(
 ) -> None:
     run = coordinator.run([A, B], "hostname")
     world.workers[0].say(lost)
-    world.workers[1].say(Opened(b"/"), Taken(), Output(b"b\n"), STALE)
+    world.workers[1].say(Opened(b"/"), TAKEN, Output(b"b\n"), STALE)
     coordinator.pump()
     coordinator.pump()
     assert coordinator.links[A.id].reason == reason

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dust import messages
 from dust.messages import (
     LONGEST,
+    TAKEN,
     Answer,
     Attach,
     Close,
@@ -53,7 +54,7 @@ KINDS: dict[type, st.SearchStrategy[Any]] = {
     Opened: st.builds(Opened, octets),
     Refused: st.builds(Refused, words),
     Output: st.builds(Output, octets),
-    Taken: st.builds(Taken),
+    Taken: st.just(TAKEN),
     Ended: st.builds(Ended, small, st.integers(-1, 255), st.floats(0, 1e6), octets),
     State: st.builds(State, words),
     Question: st.builds(Question, words, st.booleans(), small),
