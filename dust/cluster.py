@@ -195,7 +195,9 @@ class Cluster:
 
     def running(self, target: str) -> list[Node]:
         """The running nodes of a target: those that `@` reaches. Raises `TargetError` if none."""
-        nodes = self.select(target)
+        return self._running(target, self.select(target))
+
+    def _running(self, target: str, nodes: list[Node]) -> list[Node]:
         running = [node for node in nodes if node.running]
         if not running:
             counts = Counter(node.state for node in nodes)
@@ -210,8 +212,8 @@ class Cluster:
 
         It fails on those of them that do not run. Raises `TargetError` if none runs.
         """
-        running = self.running(target)
         nodes = self.select(target)
+        running = self._running(target, nodes)
         if len(running) == len(nodes) or target.strip() in ("", "*"):
             return running
         from dust.targets import spelled

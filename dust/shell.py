@@ -109,7 +109,10 @@ class Shell:
         if lines.unfinished(line) is None:
             return False
         links = self.context.sessions.links
-        return any(n.id not in links or links[n.id].state not in ("busy", WAITING) for n in nodes)
+        return any(
+            node.running and (node.id not in links or links[node.id].state not in ("busy", WAITING))
+            for node in nodes
+        )
 
     def _lacks(self, text: str) -> str:
         """What an `@` line that is unfinished lacks; else ""."""

@@ -220,6 +220,9 @@ def test_a_node_that_is_spelled_out_and_does_not_run_is_told(home: Path, tmp_pat
         assert "worker2: it is stopped\nworker2: unreachable · 1 ok" in done.stderr
         assert done.returncode == 255
         assert dust(home, "-c", "@worker* echo in").returncode == 0
+        asks = "@worker1 printf 'Go? '; read x; echo \"<$x>\""
+        done = dust(home, "-c", asks, "-c", "@worker[1-2] it's an answer")
+        assert "<it's an answer>" in done.stdout
         done = dust(home, "-c", f"put '{tmp_path}/file' worker1,worker2")
         assert "worker2: it is stopped" in done.stderr
         assert "1 file to worker1" in done.stdout
