@@ -15,7 +15,7 @@ from dust import messages, ssh
 from dust.admission import Admission
 from dust.approach import Approach, Reach
 from dust.course import Course
-from dust.errors import SessionError
+from dust.errors import Ending, SessionError
 from dust.jumps import Find
 from dust.limits import raise_open_files, take_turns
 from dust.link import DOWN, LIVE, READY, Events, Link
@@ -239,6 +239,11 @@ class Coordinator:
                     return False
                 self.pump(left)
         return True
+
+    def heed_end(self) -> None:
+        """Raise Ending if the last wait caught a signal that is to end dust."""
+        if ended := {signal.SIGTERM, signal.SIGHUP} & set(self.caught):
+            raise Ending(128 + ended.pop())
 
     @contextlib.contextmanager
     def _catching(self) -> Iterator[None]:

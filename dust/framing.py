@@ -113,6 +113,7 @@ class Framing:
         self._noisy = False
         self._owed: list[_Owed] = []  # what was submitted and has had no prompt of its own
         self._passed: Prompt | None = None  # that of what was submitted before, not told yet
+        self._went_on: WentOn | None = None  # to be told before the event that shows it
         self._pieces = 0  # prompts that are to come within the first line of it
         self._literal = False
         self._held = b""
@@ -144,24 +145,17 @@ class Framing:
         for match in _MARK.finditer(data) if b"\x1b" in data else ():
             if match[1] != self._nonce:
                 continue
-            if match.start() > start and (text := self._text(data[start : match.start()])):
-                if self._passed and _printed(text):
-                    yield from self._go_on()
-                yield text
+            if match.start() > start:
+                yield from self._told(self._text(data[start : match.start()]))
             start = match.end()
-            if self._passed and self._follows(match):
-                yield from self._go_on()
-            if event := self._marked(match):
-                yield event
+            yield from self._told(self._marked(match))
         rest = data[start:] if start else data
         held = _unfinished(rest)
         if held:
             self._held = rest[-held:]
             rest = rest[:-held]
-        if rest and (text := self._text(rest)):
-            if self._passed and _printed(text):
-                yield from self._go_on()
-            yield text
+        if rest:
+            yield from self._told(self._text(rest))
 
     def flush(self) -> bytes:
         """What was held back as the possible beginning of a mark."""
@@ -181,12 +175,16 @@ class Framing:
         if self.noise and self.noise in data:
             self._noisy = True
             data = data.replace(self.noise, b"")
+        # More than what a terminal and a line editor may send by themselves.
+        if self._passed and _CONTROL.sub(b"", data).strip():
+            self._go_on()
         return Text(data) if data else None
 
     def _marked(self, match: re.Match[bytes]) -> Event | None:
         _, kind, status, directory, *greeting = match.groups()
         if kind is None:
             if greeting[0] is None:  # a command begins
+                self._go_on()
                 return None
             return Greeting(*(field.decode("utf-8", "replace") for field in greeting))
         if status == b"$?":
@@ -200,22 +198,25 @@ class Framing:
         if self._pieces:
             self._pieces -= 1
             return None
+        self._go_on()
         if kind == b"C":
             return Continuation(not self._owes)
         return self._prompted(int(status) if status.isdigit() else None, directory)
 
-    def _follows(self, match: re.Match[bytes]) -> bool:
-        """Whether a mark shows that the shell goes on: a command begins, or it prompts again."""
-        _, kind, status, _, greeting, *_ = match.groups()
-        if kind is None:
-            return greeting is None
-        return not (self._noisy or self._pieces) and (self._literal or status != b"$?")
-
-    def _go_on(self) -> Iterator[WentOn]:
+    def _go_on(self) -> None:
+        """The shell goes on: its last prompt was the end of what was before."""
         self.unsettled = None
-        passed, self._passed = self._passed, None
-        if passed and passed.ended:
-            yield WentOn(passed)
+        if self._passed and self._passed.ended:
+            self._went_on = WentOn(self._passed)
+        self._passed = None
+
+    def _told(self, event: Event | None) -> Iterator[Event]:
+        """An event, if it is one, and first that the shell went on, if that is what it shows."""
+        went_on, self._went_on = self._went_on, None
+        if went_on:
+            yield went_on
+        if event:
+            yield event
 
     def _take_line(self) -> None:
         for owed in self._owed:
@@ -250,11 +251,6 @@ class Framing:
         self.unsettled = self._passed = None
         self.state = READY
         return Prompt(status, self.directory, True, ended)
-
-
-def _printed(text: Text) -> bool:
-    """Whether it is more than what a terminal and a line editor may send by themselves."""
-    return bool(_CONTROL.sub(b"", text.data).strip())
 
 
 def _unfinished(data: bytes) -> int:

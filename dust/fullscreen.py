@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import selectors
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -13,7 +12,7 @@ from typing import Protocol
 from prompt_toolkit.input import create_input
 
 from dust.coordinator import Coordinator
-from dust.errors import Ending, UsageError
+from dust.errors import UsageError
 from dust.printer import write
 
 #: Seconds between two drawings: at least, and at most while there is a time that runs.
@@ -72,8 +71,7 @@ def _after_one_turn() -> Callable[[], bool]:
 def _wait(sessions: Coordinator, done: Callable[[], bool], timeout: float | None) -> None:
     """Let the sessions go on. Raises Ending if a signal is to end dust."""
     sessions.wait(done, timeout)
-    if ended := {signal.SIGTERM, signal.SIGHUP} & set(sessions.caught):
-        raise Ending(128 + ended.pop())
+    sessions.heed_end()
 
 
 def _draw(view: View) -> None:

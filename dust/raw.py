@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import termios
 from collections.abc import Iterator
 
 from dust.context import Context
 from dust.coordinator import Coordinator
-from dust.errors import Ending, SessionError, UsageError
+from dust.errors import SessionError, UsageError
 from dust.link import CONNECTING, LIVE, Link
 from dust.node import Node
 
@@ -45,8 +44,7 @@ def attach(context: Context, node: Node) -> None:
         with _terminal_kept(sessions, link):
             sessions.attach(link, (0, 1), *_size())
             while not sessions.wait(lambda: not link.attached):
-                if ended := {signal.SIGTERM, signal.SIGHUP} & set(sessions.caught):
-                    raise Ending(128 + ended.pop())
+                sessions.heed_end()
                 sessions.resize(link, *_size())
     finally:
         context.display.keep(False)  # on a terminal that is ours again

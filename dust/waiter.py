@@ -13,7 +13,7 @@ from dust.coordinator import Coordinator
 from dust.copies import Copies, how_far
 from dust.desk import Desk
 from dust.display import Display
-from dust.errors import Ending, Interrupted
+from dust.errors import Interrupted
 from dust.link import CONNECTING, WAITING
 from dust.node import Node
 from dust.printer import Printer
@@ -70,11 +70,8 @@ class Waiter:
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             over = self._sessions.wait(lambda: done() or bool(self._display.questions), left)
-            caught = self._sessions.caught
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                if number in caught:
-                    raise Ending(128 + number)
-            if signal.SIGINT in caught:
+            self._sessions.heed_end()
+            if signal.SIGINT in self._sessions.caught:
                 if run is None or run.done or time.monotonic() - pressed < 1.0:
                     raise Interrupted
                 pressed = time.monotonic()
