@@ -36,6 +36,8 @@ _NOISE = re.compile(
 _OVERLOAD = re.compile(
     r"kex_exchange_identification|.*banner exchange|Connection (?:closed|reset) by"
 )
+#: What ssh prints when a connection, or a proxy, ends before it has said anything.
+_AT_FIRST = ("kex_exchange_identification", "banner exchange")
 #: What ssh prints only before it has logged in.
 _BEFORE_LOGIN = re.compile(
     r"(?m)^(?:ssh: connect to host |ssh: Could not resolve hostname |kex_exchange_identification: "
@@ -112,7 +114,7 @@ def _sentence(kind: str, lines: list[str], at: int) -> str:
                 return known + _way_out(changed[2], lines)
             if _UNKNOWN.match(line):
                 return line
-    if kind == "dropped" and at and lines[at].startswith("kex_exchange_identification"):
+    if kind == "dropped" and at and lines[at].startswith(_AT_FIRST):
         return lines[at - 1]
     return lines[at]
 

@@ -70,8 +70,14 @@ def test_a_changed_key_names_the_place_of_the_old_one() -> None:
     assert reason(f"{UNKNOWN}\r\nHost key verification failed.\r\n") == ("host key", UNKNOWN)
 
 
-def test_a_failed_proxy_is_told_by_its_own_words() -> None:
-    closed = "kex_exchange_identification: Connection closed by remote host\r\n"
+@pytest.mark.parametrize(
+    "closed",
+    [
+        "kex_exchange_identification: Connection closed by remote host\r\n",
+        "banner exchange: Connection to UNKNOWN port 65535: Broken pipe\r\n",
+    ],
+)
+def test_a_failed_proxy_is_told_by_its_own_words(closed: str) -> None:
     said = "/bin/sh: 1: nc: not found\r\n"
     assert reason(said + closed) == ("dropped", "/bin/sh: 1: nc: not found")
     assert not overloaded(reason(said + closed)[1])

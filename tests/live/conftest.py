@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,10 @@ from live.driver import Driver, driving, nodes
 from live.ownssh import Place
 
 TOOLS = ("ssh", "sshd", "ssh-keygen", "python3", *PROGRAMS.values())
+
+
+# Where the tests run without a terminal it may be ignored, and programs keep to that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
