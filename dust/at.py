@@ -92,7 +92,6 @@ def _run(options: dict[str, Any]) -> int:
     from dust.asker import asker
     from dust.calls import Calls
     from dust.cluster import Cluster
-    from dust.config import folder
     from dust.guard import Guard
     from dust.oneshot import OneShots
     from dust.run import Run
@@ -108,7 +107,7 @@ def _run(options: dict[str, Any]) -> int:
     cluster.working_set = settings.use
     nodes = _nodes(cluster, options)
     line = _line(options["COMMAND"], nodes, cluster)
-    kept = _kept(settings)
+    place, kept = _kept(settings, borrowing=not options["--dry-run"])
     calls = Calls({**ONE_SHOT, **kept})
 
     def argv(node: Node, log: str) -> list[str]:
@@ -127,7 +126,13 @@ def _run(options: dict[str, Any]) -> int:
         run,
         argv,
         guard,
-        jumps=_jumps(options, settings, cluster, nodes, guard.folder),
+        jumps=_jumps(
+            cluster,
+            nodes,
+            place or guard.folder,
+            settings.persist if place else 0,
+            _connect_timeout(options),
+        ),
         feed=_feed(options),
         asker=asker(),
         fanout=settings.fanout,
@@ -135,7 +140,7 @@ def _run(options: dict[str, Any]) -> int:
         patience=settings.connect_timeout,
         retries=retries,
         fail_fast=options["--fail-fast"],
-        kept=str(folder("cm")) if kept else "",
+        kept=place,
     )
     number = shots.shoot(lambda: _report(options, settings, run, cluster))
     return 128 + number if number else run.status
@@ -206,35 +211,35 @@ def _connect_timeout(options: dict[str, Any]) -> list[str]:
     return ["-o", f"ConnectTimeout={ceil(seconds)}"] if seconds else []
 
 
-def _kept(settings: Settings) -> dict[str, str]:
-    """What keeps connections for the next call, where the user's ssh is told nothing else."""
+def _kept(settings: Settings, *, borrowing: bool) -> tuple[str, dict[str, str]]:
+    """The folder of connections that are kept for the next call, and what has ssh keep them.
+
+    Both are empty where none can be kept. If `borrowing`, those of sessions are in the folder too.
+    """
     from dust import config, ssh
+    from dust.sharing import borrow
 
     try:
-        return ssh.shared(config.folder("cm"), settings.persist)
-    except DustError:  # a home that cannot be written, or has an odd name
-        return {}
+        folder = config.folder("cm")
+        kept = ssh.shared(folder, settings.persist)
+        if kept and borrowing:
+            borrow(folder)
+    except (DustError, OSError):  # a home that cannot be written, or has an odd name
+        return "", {}
+    return (str(folder) if kept else ""), kept
 
 
 def _jumps(
-    options: dict[str, Any], settings: Settings, cluster: Cluster, nodes: list[Node], folder: str
+    cluster: Cluster, nodes: list[Node], folder: str, seconds: int, asked: list[str]
 ) -> dict[str, Jump]:
     """The jump hosts whose connections are shared, by the ids of the nodes behind them.
 
-    A connection that is not, or cannot be, kept for the next call has its socket in `folder`.
+    Their sockets are in `folder`; they are kept for so many `seconds` after their last use.
+    `asked` is what was asked of ssh.
     """
-    from dust import config, jumps, ssh
+    from dust import jumps, ssh
     from dust.calls import Calls
 
-    seconds = settings.persist
-    if seconds:
-        try:
-            kept = ssh.socket(config.folder("cm"), "") and str(config.folder("cm"))
-        except DustError:
-            kept = ""
-        folder, seconds = (kept, seconds) if kept else (folder, 0)
-
-    asked = _connect_timeout(options)
     calls = Calls(ssh.ONE_SHOT)
     find = jumps.finder(
         calls, cluster.backend, nodes, lambda name: f"{folder}/{name}", seconds, asked

@@ -201,11 +201,12 @@ def _run(options: dict[str, Any]) -> int:
     source = _opened(script) if script else 0
     if options["-i"] == "-" and not (options["-c"] or script):
         raise UsageError("-i - reads the hosts from standard input: give the lines with -c")
-    context = Context(settings, backend(settings))
+    scripted = bool(script) or (not options["-c"] and is_script())
+    # What a script has open ends unasked: it is nobody else's.
+    context = Context(settings, backend(settings), lends=not scripted and not options["-c"])
     context.assume_yes = options["--yes"]
     end_on_signals()
     try:
-        scripted = script or (not options["-c"] and is_script())
         if scripted or any(line.lstrip().startswith(_CONNECTING) for line in options["-c"]):
             context.sessions.prepare()  # it starts while plugins are loaded
         shell = Shell(context)

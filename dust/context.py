@@ -36,9 +36,12 @@ T = TypeVar("T")
 
 
 class Context:
-    """One dust: its nodes, sessions, printer and settings."""
+    """One dust: its nodes, sessions, printer and settings.
 
-    def __init__(self, settings: Settings, backend: Backend) -> None:
+    One that `lends` has dust-at go through its sessions' connections.
+    """
+
+    def __init__(self, settings: Settings, backend: Backend, *, lends: bool = False) -> None:
         self.settings = settings
         self.assume_yes = False
         self.last: Run | None = None
@@ -63,7 +66,7 @@ class Context:
             lambda: self.sessions, self.display, self.printer, self._desk, self.cluster.labels
         )
         self._ahead: tuple[Backend, Aside[list[Node]]] | None = None
-        self._routes = Routes()
+        self._routes = Routes(lends=lends)
         self._states: dict[str, dict[str, Any]] = {}
 
     # --- for commands
@@ -97,6 +100,11 @@ class Context:
     def state(self) -> dict[str, Any]:
         """What the plugin at hand keeps between its calls."""
         return self._states.setdefault(self.plugin, {})
+
+    @property
+    def lent(self) -> bool:
+        """Whether a dust-at is under way that may go through the sessions' connections."""
+        return self._routes.lent
 
     def select(self, target: str = "") -> list[Node]:
         """The nodes of a target in any state."""

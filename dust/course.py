@@ -188,9 +188,10 @@ class Course:
         self._lose(link, lost)
 
     def _lose(self, link: Link, lost: messages.Lost) -> None:
-        if lost.kind == "ended" and lost.status >= 0:
+        if lost.kind == "ended" and link.opened:
+            status = None if lost.status < 0 else lost.status
             for run in self._typed(link, link.taken):  # `exit 3` ends a run like any command
-                self._end(link, run, lost.status, None)
+                self._end(link, run, status, None)
         self.down(link, lost.kind, lost.text)
 
     def _hang_up(self, link: Link) -> None:

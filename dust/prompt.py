@@ -167,7 +167,9 @@ class Prompt:
     def _may_leave(self) -> bool:
         busy = self._shell.running()
         if not busy:
-            return True
+            return not self._context.lent or self._context.ask(
+                "A dust-at may be using the connections of these sessions. Leave?"
+            )
         names = ", ".join(self._context.cluster.label(node) for node in busy[:5])
         more = f" and {len(busy) - 5} more" if len(busy) > 5 else ""
         return self._context.ask(f"Something still runs on {names}{more}. Leave?")

@@ -12,9 +12,10 @@ from dust.sharing import Sharing
 
 
 class Routes:
-    """Nothing is made before something is asked for."""
+    """Nothing is made before something is asked for. `lends` is as for Sharing."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, lends: bool) -> None:
+        self._lends = lends
         self._made: Sharing | None = None
         self._calls: dict[str, Calls] = {}
 
@@ -36,6 +37,11 @@ class Routes:
         """The path of a further socket by which an ssh may ask, or "" where there is no room."""
         return self._sharing.askpass()
 
+    @property
+    def lent(self) -> bool:
+        """Whether one-shots are under way that may go through the sessions' connections."""
+        return self._made is not None and self._made.lent
+
     def close(self) -> None:
         """Remove what was made."""
         if self._made is not None:
@@ -55,5 +61,5 @@ class Routes:
     @property
     def _sharing(self) -> Sharing:
         if self._made is None:
-            self._made = Sharing()
+            self._made = Sharing(lends=self._lends)
         return self._made

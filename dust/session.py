@@ -29,7 +29,8 @@ from dust.modes import Modes
 from dust.plain import printable
 from dust.screen import Screen
 from dust.switch import Switch
-from dust.terminal import QUEUE, Detach, Terminal
+from dust.terminal import QUEUE, Detach, Gone, Terminal
+from dust.vigil import Vigil
 
 #: Seconds of quiet after which an unfinished line is shown, a shell without marks counts as done.
 PARTIAL, UNMARKED = 0.2, 1.0
@@ -43,6 +44,8 @@ class Session:
     def __init__(self, opening: messages.Open, emit: Callable[[messages.Message], None]) -> None:
         self.terminal = Terminal(opening.argv, opening.rows, opening.columns)
         self.over = False
+        #: Whether its ssh goes on after that, for others who go through its connection.
+        self.serves = False
         self._emit = self._tell = emit
         self._framing = Framing(opening.nonce)
         self._login = Login(opening, self.terminal, self._framing, emit)
@@ -52,6 +55,7 @@ class Session:
         self._begun = 0.0
         self._taken = 0  # lines that the coordinator does not know to be typed
         self._switch = Switch(self._framing, self.terminal.write)
+        self._vigil = Vigil(self.terminal)
         self._hidden = False  # a full-screen program goes on that was left
         self._modes = Modes()  # of the user's terminal, or of a program that was left
         self._attached = False
@@ -79,6 +83,7 @@ class Session:
         self._settle_at = None if self._login.marked else time.monotonic() + UNMARKED
         self._taken += 1
         self._emit = self._say_taken
+        self._vigil.begin()
         self.terminal.write(self._framing.submit(text))
 
     def _unsendable(self, text: bytes) -> str:
@@ -104,6 +109,7 @@ class Session:
             if self._unfinished and self._login.kind == "zsh":
                 data += b"\n"  # without its editor it notices at the end of a line only
         self._set_waiting(False)
+        self._vigil.begin()
         self.terminal.write(data)
 
     def answer(self, text: bytes) -> None:
@@ -184,6 +190,7 @@ class Session:
 
     def _end(self, prompt: Prompt) -> None:
         self._settle_at = None
+        self._vigil.end()
         self._waiting = self._unfinished = self._hidden = False
         if self._modes:
             self._forget_modes()
@@ -213,7 +220,7 @@ class Session:
     @property
     def deadline(self) -> float | None:
         """When `tick` is due (monotonic seconds), or None."""
-        times = (self._login.deadline, self._partial_at, self._settle_at)
+        times = (self._login.deadline, self._partial_at, self._settle_at, self._vigil.due)
         return min((at for at in times if at is not None), default=None)
 
     def tick(self) -> None:
@@ -229,6 +236,8 @@ class Session:
         if self._settle_at is not None and now >= self._settle_at:
             self._settle_at = None
             self._settle()
+        if self._vigil.due is not None and now >= self._vigil.due and self._vigil.look():
+            self._end_of_shell()
         if self._login.deadline is not None and now >= self._login.deadline:
             if why := self._login.tick():
                 self.close()
@@ -265,7 +274,12 @@ class Session:
         self._ask_mode(shells.TO_RAW)
         self._switch.typed = self._hidden = False
         try:
-            self.terminal.interact(tty, control, self._raw_typed, self._raw_shown, woken)
+            self.terminal.interact(
+                tty, control, self._raw_typed, self._raw_shown, woken,
+                lambda: self._vigil.due, self._raw_tick,
+            )  # fmt: skip
+        except Gone:
+            self._end_of_shell()
         except (Detach, EOFError, OSError):
             self._leave_raw()
         else:
@@ -284,6 +298,11 @@ class Session:
         if self._framing.state == READY and (b"\r" in data or b"\n" in data):
             self._framing.state = BUSY
             self._begun = time.monotonic()
+        self._vigil.begin()
+
+    def _raw_tick(self) -> None:
+        if self._vigil.look():
+            raise Gone
 
     def _raw_shown(self, data: bytes) -> bytes:
         shown = bytearray()
@@ -354,6 +373,13 @@ class Session:
             kind, text = "dropped", "the connection was closed at login (ssh -v may say why)"
         self.close()
         self._lose(kind, printable(text) or f"no shell (exit {status})", status)
+
+    def _end_of_shell(self) -> None:
+        """Its ssh does not end, and has a status only then."""
+        if rest := self._screen.flush():
+            self._emit(messages.Output(rest))
+        self.serves = True
+        self._lose("ended", "logged out", -1)
 
     def _lose(self, kind: str, text: str, status: int) -> None:
         self.over = True

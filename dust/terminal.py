@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import select
 import signal
+import termios
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pexpect
@@ -29,13 +32,44 @@ def _found(command: str, env: object = None) -> str:
     return command
 
 
+#: The ends of children's terminals as the children have them.
+_held: list[int] = []
+
+
+def _fork() -> tuple[int, int]:
+    """Fork a child on a pty of its own, as pty.fork() does, but hold the child's end of it too."""
+    master, slave = os.openpty()
+    _held.append(slave)
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        for fd in range(3):
+            os.dup2(slave, fd)
+    return pid, master
+
+
+def child_ended(*_: object) -> None:
+    """The handler of SIGCHLD: hold no more what would hide the end of a child's terminal."""
+    while _held:
+        os.close(_held.pop())
+
+
 # Both would go through PATH for what the coordinator has found: 0.2 MB of each worker's memory.
 _pty_spawn: Any = pty_spawn
 _pty_spawn.which = ptyprocess.which = _found
+# What ptyprocess has where pty.fork() is no good.
+_ptyprocess: Any = ptyprocess
+_ptyprocess.use_native_pty_fork = False
+_ptyprocess._fork_pty = SimpleNamespace(fork_pty=_fork)
 
 
 class Detach(Exception):
     """The user left raw mode."""
+
+
+class Gone(Exception):
+    """The shell has ended, while its ssh goes on for others."""
 
 
 class Terminal:
@@ -45,6 +79,8 @@ class Terminal:
         self._child: Any = pexpect.spawn(
             argv[0], argv[1:], timeout=None, dimensions=(rows, columns), maxread=TURN
         )
+        #: Whether it may be a while until somebody reads again.
+        self.unread = False
         self._queue = bytearray()
         #: The end of what was printed, which may hold ssh's last words.
         self.last = b""
@@ -110,6 +146,16 @@ class Terminal:
         self.last = data[-LAST:] if len(data) >= LAST else (self.last + data)[-LAST:]
         return data
 
+    def leave_unread(self, unread: bool) -> None:
+        """Have ssh not stand still in a write() while nobody reads, or do so again.
+
+        It would serve none of the others who go through its connection. A write() that stands
+        still already goes on when something is read.
+        """
+        self.unread = unread
+        for fd in _held:
+            os.set_blocking(fd, not unread)
+
     def resize(self, rows: int, columns: int) -> None:
         """Tell the terminal, and thereby the remote one, its size."""
         with contextlib.suppress(OSError):
@@ -128,12 +174,14 @@ class Terminal:
         typed: Callable[[bytes], None],
         shown: Callable[[bytes], bytes],
         woken: Callable[[int], None],
+        due: Callable[[], float | None],
+        tick: Callable[[], None],
     ) -> None:
         """Give the child the user's terminal (`tty`: in and out) until one of them ends.
 
         `typed` sees what is passed on, `shown` turns what the child printed into what the user
-        sees, `woken` is called with those of `control` that are readable and may raise. Raises
-        Detach when the user leaves.
+        sees, `woken` is called with those of `control` that are readable, `tick` when it is time
+        for what is `due` (monotonic seconds); both may raise. Raises Detach when the user leaves.
         """
         escape = Escape()
 
@@ -157,9 +205,8 @@ class Terminal:
 
         def wait(*_: object) -> tuple[list[int], list[int], list[int]]:
             while True:
-                timeout = None
-                if escape.deadline is not None:
-                    timeout = max(0.0, escape.deadline - time.monotonic())
+                dues = [at for at in (escape.deadline, due()) if at is not None]
+                timeout = max(0.0, min(dues) - time.monotonic()) if dues else None
                 writing = [self.fd] if self._queue else []
                 ready, writable, _errors = select.select(
                     [self.fd, tty[0], *control], writing, [], timeout
@@ -169,11 +216,15 @@ class Terminal:
                         woken(fd)
                 if writable:
                     self.flush()
-                if escape.deadline is not None and time.monotonic() >= escape.deadline:
+                now = time.monotonic()
+                if escape.deadline is not None and now >= escape.deadline:
                     pass_on(escape.release())
+                if (at := due()) is not None and now >= at:
+                    tick()
                 if interesting := [fd for fd in ready if fd not in control]:
                     return interesting, [], []
 
+        self.leave_unread(True)  # the user's terminal may take nothing, and interact() waits for it
         self._child.STDIN_FILENO, self._child.STDOUT_FILENO = tty
         with _waiting_with(wait):
             self._child.interact(escape_character=None, input_filter=keys, output_filter=printed)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Most bytes of frames that wait for the coordinator; beyond, the terminal is not read.
 BOUND = 1 << 18
+#: Seconds that they may wait until ssh is told.
+HELD = 0.1
 _RECEIVE = 1 << 16
 _FDS = socket.CMSG_SPACE(2 * array.array("i").itemsize)
 
@@ -63,10 +65,15 @@ class Worker:
             terminal = session.terminal
             if len(self._out) < BOUND:
                 readers.append(terminal.fd)
+                if terminal.unread:
+                    terminal.leave_unread(False)
+            elif not terminal.unread:
+                timeout = HELD
             if terminal.queued:
                 writers.append(terminal.fd)
             if session.deadline is not None:
-                timeout = max(0.0, session.deadline - time.monotonic())
+                left = max(0.0, session.deadline - time.monotonic())
+                timeout = left if timeout is None else min(timeout, left)
         readable, writable, _ = select.select(readers, writers, [], timeout)
         if self._lifeline and self._lifeline[0] in readable:
             raise EOFError
@@ -78,7 +85,15 @@ class Worker:
             self._listen()
         if session and session.deadline is not None and session.deadline <= time.monotonic():
             session.tick()
+        if session and not readable and not writable and len(self._out) >= BOUND:
+            self._hold_back(session)
         self._speak()
+
+    def _hold_back(self, session: Session | JumpHost) -> None:
+        """The coordinator takes nothing, so that the terminal is not read for a while."""
+        if not session.over and not session.terminal.unread:
+            session.terminal.leave_unread(True)
+            session.read()  # which ends the write() that its ssh may be in
 
     def _copy(self, copier: Copier) -> None:
         """Wait and pass on until a copy is over. Raises EOFError if the coordinator is gone."""
@@ -200,6 +215,15 @@ class Worker:
             while self._out and (left := deadline - time.monotonic()) > 0:
                 select.select([], [self._pipe], [], left)
                 self._speak()
+        if isinstance(self._session, Session) and self._session.serves:
+            self._outlive(self._session)
+
+    def _outlive(self, session: Session) -> None:
+        """Its ssh stays until nobody goes through it any more, or dust is gone."""
+        terminal = session.terminal
+        with contextlib.suppress(EOFError):
+            while terminal.fd in select.select([terminal.fd, *self._lifeline], [], [])[0]:
+                terminal.read()
 
     def _tidy(self, copier: Copier) -> None:
         """Nobody listens any more: a copy is not left half done."""

@@ -15,6 +15,7 @@ import socket
 import sys
 
 from dust.limits import take_turns
+from dust.terminal import child_ended
 from dust.worker import Worker, rehearse
 
 #: Most sockets in one request.
@@ -78,13 +79,9 @@ def _watch_children() -> int:
     reading, writing = os.pipe()
     for end in (reading, writing):
         os.set_blocking(end, False)
-    signal.signal(signal.SIGCHLD, _ended)
+    signal.signal(signal.SIGCHLD, child_ended)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     return reading
-
-
-def _ended(*_: object) -> None:
-    """Nothing: the descriptor wakes whom it concerns."""
 
 
 def _reap() -> None:

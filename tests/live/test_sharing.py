@@ -1,4 +1,4 @@
-"""One connection to a node for its session and its copies, unless the user has it otherwise."""
+"""One connection to a node for its session, its copies and one-shots, or as the user has it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ import pytest
 from dust.backends.local import LocalBackend
 from dust.node import Node
 
-DUST = [sys.executable, str(Path(__file__).resolve().parents[2] / "bin" / "dust")]
+BIN = Path(__file__).resolve().parents[2] / "bin"
+DUST = [sys.executable, str(BIN / "dust")]
+DUST_AT = [sys.executable, str(BIN / "dust-at"), "-F", "ssh_config"]
 
 
 class Place:
@@ -26,6 +28,7 @@ class Place:
     def __init__(self, home: Path, here: Path, nodes: list[Node]) -> None:
         self.home, self.here, self.nodes = home, here, nodes
         self.env = {**os.environ, "DUST_HOME": str(home), "TERM": "dumb"}
+        self.prompts: list[pexpect.spawn[str]] = []
         self.configure()
 
     def configure(self, more: str = "", **names: str) -> None:
@@ -46,8 +49,10 @@ class Place:
         """A node takes no new connection meanwhile."""
         keys = self.keys(node).read_text()
         self.keys(node).write_text("")
-        yield
-        self.keys(node).write_text(keys)
+        try:
+            yield
+        finally:
+            self.keys(node).write_text(keys)
 
     def dust(self, *lines: str) -> str:
         words = [word for line in lines for word in ("-c", line)]
@@ -57,9 +62,39 @@ class Place:
         )  # fmt: skip
         return done.stdout
 
+    def prompt(self) -> pexpect.spawn[str]:
+        """A dust at its prompt, with a session on n1."""
+        child = pexpect.spawn(
+            DUST[0], [*DUST[1:], "-F", "ssh_config"], cwd=str(self.here), env=self.env,
+            timeout=30, encoding="utf-8",
+        )  # fmt: skip
+        self.prompts.append(child)
+        child.expect("dust:")
+        child.sendline("@n1 echo i''n")
+        child.expect_exact("[n1] in")
+        return child
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*DUST_AT, *words], cwd=self.here, env=self.env, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def at(self, *words: str) -> tuple[int, str]:
+        """The status of a dust-at, and what it said."""
+        process = self.start(*words)
+        said = process.communicate(timeout=30)[0]
+        return process.returncode, said
+
     def left(self) -> list[str]:
         """What is in the folder of sockets."""
         return sorted(os.listdir(self.home / "cm"))
+
+    def end_kept(self) -> None:
+        """End the connections that dust-at has kept."""
+        for name in self.left():
+            call = ["ssh", "-S", str(self.home / "cm" / name), "-O", "exit", "node"]
+            subprocess.run(call, capture_output=True, check=True)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +109,10 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
 @pytest.fixture
 def place(nodes: list[Node], tmp_path: Path) -> Iterator[Place]:
     with TemporaryDirectory(prefix="d") as home:
-        yield Place(Path(home), tmp_path, nodes)
+        place = Place(Path(home), tmp_path, nodes)
+        yield place
+        for child in place.prompts:
+            child.close(force=True)
 
 
 def test_a_copy_goes_through_the_connection_of_the_session(place: Place) -> None:
@@ -140,15 +178,94 @@ def test_a_session_joins_the_connection_that_the_user_opened(place: Place) -> No
 
 
 def test_what_a_killed_dust_left_is_removed_by_the_next(place: Place) -> None:
-    child = pexpect.spawn(
-        DUST[0], [*DUST[1:], "-F", "ssh_config"], cwd=str(place.here), env=place.env, timeout=30
-    )
-    child.sendline("@n1 echo in$((1 + 1))")
-    child.expect("in2")
-    assert place.left()
+    child = place.prompt()
+    assert place.at("n1", "true")[0] == 0
+    assert len(place.left()) > 1  # the session's socket, and the way there for dust-at
     child.kill(9)
     child.wait()
     place.dust("@n2 hostname")
+    assert place.left() == []
+
+
+# --- one-shots
+
+
+def test_one_shots_go_through_the_connections_of_sessions(place: Place) -> None:
+    place.prompt()
+    with place.keeping_out(place.nodes[0]), place.keeping_out(place.nodes[1]):
+        assert place.at("-q", "n1", "echo through; exit 255") == (255, "[n1] through\n")
+        status, said = place.at("n2", "true")
+        assert (status, "Permission denied" in said) == (255, True)
+        # Another user's connection is another one, and nothing of a session's is kept.
+        assert "Permission denied" in place.at("-l", "somebody", "n1", "true")[1]
+
+
+def test_one_shots_have_a_connection_of_their_own_without_a_session(place: Place) -> None:
+    child = place.prompt()
+    child.sendline("close n1")
+    child.expect("n1: closed")
+    with place.keeping_out(place.nodes[0]):
+        assert "Permission denied" in place.at("n1", "true")[1]
+    assert place.at("n1", "true")[0] == 0
+    with place.keeping_out(place.nodes[0]):
+        assert place.at("n1", "true")[0] == 0
+    child.close(force=True)
+    place.end_kept()
+
+
+def test_what_a_script_has_open_is_its_own(place: Place) -> None:
+    call = " ".join(DUST_AT)
+    with place.keeping_out(place.nodes[1]):
+        said = place.dust("@n1 hostname", f"!{call} n1 'echo $PPID'", "@n1 echo $PPID")
+    server, own = (line.split()[-1] for line in said.splitlines()[-2:])
+    assert server != own
+    place.end_kept()
+
+
+@pytest.mark.parametrize("way", ["@n1 yes", "@n1\nyes"])
+def test_a_session_whose_terminal_takes_nothing_serves_others(place: Place, way: str) -> None:
+    child = place.prompt()
+    for line in way.split("\n"):
+        child.sendline(line)
+    child.expect("y\r\n.*y\r\n")
+    while len(child.read_nonblocking(1 << 16, timeout=5)) < 1000:
+        pass  # it floods; from here on nobody reads what it prints
+    for _ in range(5):
+        assert place.at("n1", "head -c 3000000 /dev/zero | wc -c") == (0, "[n1] 3000000\n")
+
+
+@pytest.mark.parametrize("way_out", ["@n1 exit", "@n1\nexit"])
+def test_a_logout_leaves_one_shots_their_connection(place: Place, way_out: str) -> None:
+    child = place.prompt()
+    go = place.here / "go"
+    os.mkfifo(go)
+    running = place.start("-q", "n1", f"echo begun; cat {go}; exit 7")
+    assert running.stdout and running.stdout.readline() == "[n1] begun\n"
+    for line in way_out.split("\n"):
+        child.sendline(line)
+    child.expect("n1: logged out")
+    child.sendline("@n1 echo a''new")
+    child.expect(r"\[n1\] anew")
+    go.write_text("went\n")
+    assert running.communicate(timeout=30)[0] == "[n1] went\n"
+    assert running.returncode == 7
+
+
+def test_leaving_asks_while_a_one_shot_is_under_way(place: Place) -> None:
+    child = place.prompt()
+    running = place.start("-q", "n1", "echo begun; sleep 1000")
+    assert running.stdout and running.stdout.readline() == "[n1] begun\n"
+    child.sendline("exit")
+    child.expect("A dust-at may be using the connections .* Leave?")
+    child.sendline("n")
+    child.sendline("!echo st''ill")
+    child.expect("still")
+    child.sendline("exit")
+    child.expect("Leave?")
+    child.sendline("y")
+    child.expect(pexpect.EOF)
+    said = running.communicate(timeout=30)[0]
+    assert (running.returncode, said) == (255, "dust-at: n1: dropped: the connection was lost\n")
     assert place.left() == []
 
 

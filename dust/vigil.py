@@ -1,0 +1,40 @@
+"""Whether a shell has ended while its ssh goes on, for others who go through its connection."""
+
+from __future__ import annotations
+
+import time
+
+from dust.terminal import Terminal
+
+#: Seconds until the first look; each further one is twice as late.
+FIRST = 0.5
+
+
+class Vigil:
+    """Looks now and then, once something was typed that may end the shell.
+
+    An ssh whose own shell has ended says nothing, but takes its terminal out of raw mode.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        #: When to `look` (monotonic seconds), or None.
+        self.due: float | None = None
+        self._terminal = terminal
+        self._pause = FIRST
+
+    def begin(self) -> None:
+        """Something is typed."""
+        if self._terminal.echo:  # of a program that is no ssh it says nothing
+            return
+        self._pause = FIRST
+        self.due = time.monotonic() + FIRST
+
+    def end(self) -> None:
+        """The shell is at its prompt."""
+        self.due = None
+
+    def look(self) -> bool:
+        """Whether the shell has ended."""
+        self._pause *= 2
+        self.due = time.monotonic() + self._pause
+        return self._terminal.echo
