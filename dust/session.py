@@ -228,14 +228,12 @@ class Session:
         now = time.monotonic()
         if self._partial_at is not None and now >= self._partial_at:
             self._partial_at = None
-            if self._framing.state == STARTING:
-                self._login.look_for_question()
-            else:
-                self._say_goodbye()
-                self._show_partial()
+            if not self.terminal.printed:  # or it is only that nobody has read it yet
+                self._fell_silent()
         if self._settle_at is not None and now >= self._settle_at:
-            self._settle_at = None
-            self._settle()
+            self._settle_at = now + SETTLE if self.terminal.printed else None
+            if self._settle_at is None:
+                self._settle()
         if self._vigil.due is not None and now >= self._vigil.due and self._vigil.look():
             self._end_of_shell()
         if self._login.deadline is not None and now >= self._login.deadline:
@@ -243,8 +241,12 @@ class Session:
                 self.close()
                 self._lose("timed out", why, -1)
 
-    def _show_partial(self) -> None:
+    def _fell_silent(self) -> None:
         """It went quiet in the middle of a line: a question, or a bar that is being redrawn."""
+        if self._framing.state == STARTING:
+            self._login.look_for_question()
+            return
+        self._say_goodbye()
         asks = self._screen.looks_like_prompt()
         if self._screen.overwriting and not asks:
             return

@@ -146,6 +146,11 @@ class Terminal:
         self.last = data[-LAST:] if len(data) >= LAST else (self.last + data)[-LAST:]
         return data
 
+    @property
+    def printed(self) -> bool:
+        """Whether there is something to read."""
+        return bool(select.select([self.fd], [], [], 0)[0])
+
     def leave_unread(self, unread: bool) -> None:
         """Have ssh not stand still in a write() while nobody reads, or do so again.
 

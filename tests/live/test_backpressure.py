@@ -112,6 +112,20 @@ def test_while_output_is_held_the_node_waits_and_keys_arrive(driver: Driver) -> 
     assert meter.size - size < 8 << 20
 
 
+def test_output_that_waits_is_no_line_that_is_not_finished(driver: Driver) -> None:
+    pieces: list[bytes] = []
+    driver.events.output = lambda link, data: pieces.append(data)  # type: ignore[method-assign]
+    run = driver.start("yes 0123456789 | head -n 1000000", "loud")
+    driver.until(lambda: bool(pieces))
+    for _ in range(5):
+        driver.coordinator.hold(True)
+        driver.quiet(0.5)
+        driver.coordinator.hold(False)
+    driver.until(lambda: run.done)
+    assert [piece[-20:] for piece in pieces if not piece.endswith(b"\n")] == []
+    assert b"".join(pieces) == b"0123456789\n" * 1_000_000
+
+
 def test_what_a_run_keeps_of_endless_output_is_its_end(driver: Driver) -> None:
     Meter(driver)
     before = memory(os.getpid())
