@@ -107,7 +107,9 @@ def _run(options: dict[str, Any]) -> int:
     cluster.working_set = settings.use
     nodes = _nodes(cluster, options)
     line = _line(options["COMMAND"], nodes, cluster)
-    place, kept = _kept(settings, borrowing=not options["--dry-run"])
+    # The ssh that a terminal is given to waits for it: nobody else's may.
+    handed = options["-t"] and len(nodes) == 1 and _is_plain(options)
+    place, kept = ("", {}) if handed else _kept(settings, borrowing=not options["--dry-run"])
     calls = Calls({**ONE_SHOT, **kept})
 
     def argv(node: Node, log: str) -> list[str]:
@@ -116,7 +118,7 @@ def _run(options: dict[str, Any]) -> int:
 
     if options["--dry-run"]:
         return _rehearse(nodes, argv, None if options["-N"] else cluster.label)
-    if options["-t"] and len(nodes) == 1 and _is_plain(options):
+    if handed:
         return _hand_over(
             calls.argv(cluster.backend, nodes[0], line(nodes[0]), options=preferences)
         )

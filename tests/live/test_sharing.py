@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pexpect
 import pytest
@@ -28,7 +29,7 @@ class Place:
     def __init__(self, home: Path, here: Path, nodes: list[Node]) -> None:
         self.home, self.here, self.nodes = home, here, nodes
         self.env = {**os.environ, "DUST_HOME": str(home), "TERM": "dumb"}
-        self.prompts: list[pexpect.spawn[str]] = []
+        self.prompts: list[pexpect.spawn[Any]] = []
         self.configure()
 
     def configure(self, more: str = "", **names: str) -> None:
@@ -232,6 +233,17 @@ def test_a_session_whose_terminal_takes_nothing_serves_others(place: Place, way:
         pass  # it floods; from here on nobody reads what it prints
     for _ in range(5):
         assert place.at("n1", "head -c 3000000 /dev/zero | wc -c") == (0, "[n1] 3000000\n")
+
+
+def test_a_terminal_that_a_one_shot_was_given_holds_up_no_session(place: Place) -> None:
+    child = place.prompt()
+    words = [*DUST_AT[1:], "-t", "n1", "yes"]
+    other = pexpect.spawn(DUST_AT[0], words, cwd=str(place.here), env=place.env, timeout=30)
+    place.prompts.append(other)
+    other.expect("y\r\n.*y\r\n")  # it floods, and nobody reads on
+    for number in range(20):
+        child.sendline(f"@n1 echo st''ill {number}")
+        child.expect_exact(f"[n1] still {number}")
 
 
 @pytest.mark.parametrize("way_out", ["@n1 exit", "@n1\nexit"])
