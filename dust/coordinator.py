@@ -18,7 +18,7 @@ from dust.course import Course
 from dust.errors import Ending, SessionError
 from dust.jumps import Find
 from dust.limits import raise_open_files, take_turns
-from dust.link import DOWN, LIVE, READY, Events, Link
+from dust.link import DOWN, LIVE, READY, STATES, Events, Link
 from dust.node import Node
 from dust.pipes import Pipes
 from dust.run import INTERRUPTED, UNREACHABLE, Run
@@ -160,11 +160,11 @@ class Coordinator:
         return lost
 
     def counts(self) -> dict[str, int]:
-        """How many sessions are in each state."""
-        counts: dict[str, int] = {}
+        """How many sessions are in each state that any is in."""
+        counts = dict.fromkeys(STATES, 0)
         for link in self.links.values():
-            counts[link.state] = counts.get(link.state, 0) + 1
-        return counts
+            counts[link.state] += 1
+        return {state: count for state, count in counts.items() if count}
 
     def attach(self, link: Link, tty: tuple[int, int], rows: int, columns: int) -> None:
         """Hand the user's terminal to a live session; `link.attached` until it comes back."""

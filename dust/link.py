@@ -16,6 +16,7 @@ from dust.run import Result, Run
 CONNECTING, READY, BUSY, WAITING, UNFINISHED, DOWN = (
     "connecting", "ready", "busy", "waiting", "unfinished", "down",
 )  # fmt: skip
+STATES = (READY, BUSY, WAITING, UNFINISHED, CONNECTING, DOWN)  # in the order that is shown
 LIVE = frozenset({READY, BUSY, WAITING, UNFINISHED})
 
 
