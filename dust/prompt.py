@@ -4,35 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import sys
 import termios
-import time
 from collections.abc import Iterable
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples, fragment_list_width
-from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.shortcuts import CompleteStyle
 
 from dust import completion, config
+from dust.above import PACE, Above, Keyboard
 from dust.errors import DustError, Interrupted
 from dust.history import FileHistory
 from dust.plain import printable
 from dust.shell import Shell
 
-#: Seconds between two writes above the prompt, so that a flood costs few repaints.
-PACE = 0.03
-#: Most output that waits to be written above the prompt; beyond, the nodes wait. So much is
-#: written at once.
-WAITING, PIECE = 1 << 20, 1 << 16
 #: Seconds after which nodes are listed in the background: the prompt stands by then.
 _SOON = 0.2
 #: Seconds between two looks at how far the last line is, the first of them too.
@@ -51,33 +42,15 @@ class _Ask(Exception):
     """A session asks something: the line being typed comes back after the answer."""
 
 
-class _Keyboard(Vt100Input):
-    """The keyboard, which stays the prompt's while output is written above it.
-
-    By itself prompt_toolkit gives the terminal its own echo and Ctrl-C back meanwhile, which under
-    steady output is nearly always.
-    """
-
-    def cooked_mode(self) -> contextlib.AbstractContextManager[None]:
-        """The terminal's mode for what is written above: as it is."""
-        return contextlib.nullcontext()
-
-
 class Prompt:
     """Reads lines and has the shell carry them out, until the user leaves."""
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._context = shell.context
-        self._pending: list[bytes] = []
-        self._size = 0
-        self._dropping = False  # what waits to be written shall not be
         self._typed, self._status = "", 0  # where the next line begins; how the last one ended
-        self._writing: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._looking: asyncio.TimerHandle | None = None
         self._progress = ""  # how far the last line was at the last look
-        self._reading = False
         path = config.home() / "history"
         self._history = FileHistory(
             path, self._context.settings.history_size, self._context.printer.error
@@ -86,7 +59,7 @@ class Prompt:
         if isinstance(output, Vt100_Output):
             output.enable_cpr = False  # an answer that comes late would be typed into raw mode
         self._session: PromptSession[str] = PromptSession(
-            input=_Keyboard(open(0, closefd=False)),
+            input=Keyboard(open(0, closefd=False)),
             output=output,
             message=self._message,
             history=self._history,
@@ -99,6 +72,7 @@ class Prompt:
             enable_history_search=True,
         )
         self._session.app.min_redraw_interval = PACE
+        self._above = Above(self._context, self._session)
         self._context.typed = self._history.get_strings
         self._context.display.stirred = self._stirred
 
@@ -177,10 +151,7 @@ class Prompt:
     # --- one line, with output above it
 
     async def _read(self, typed: str) -> str:
-        printer = self._context.printer
-        printer.flush()
-        printer.above = self._above
-        self._resume()
+        self._above.begin()
         self._progress = ""
         self._look_later()
         before = signal.signal(signal.SIGINT, self._pressed)
@@ -190,17 +161,12 @@ class Prompt:
             )
         finally:
             signal.signal(signal.SIGINT, self._give_up)
-            self._pause()
             if self._looking:
                 self._looking.cancel()
-            if self._writing:
-                await self._writing
-            printer.above = None
-            self._write(float("inf"))
+            cut = await self._above.end()
             signal.signal(signal.SIGINT, before)
-            cut, self._dropping = self._dropping, False
         if cut:
-            printer.tell(_CUT)
+            self._context.printer.tell(_CUT)
         return "" if cut else text  # what was typed before Ctrl-C is given up too
 
     def _pressed(self, *_: object) -> None:
@@ -209,36 +175,7 @@ class Prompt:
             self._give_up()
 
     def _give_up(self, *_: object) -> None:
-        """Write no more of what waits."""
-        self._dropping = bool(self._pending)
-
-    def _resume(self) -> None:
-        """Take in what the sessions say, between key presses."""
-        if self._context.has_sessions and not self._reading:
-            self._reading = True
-            loop = asyncio.get_event_loop()
-            loop.add_reader(self._context.sessions.fileno(), self._pump)
-            self._pump()
-
-    def _pause(self) -> None:
-        if self._reading:
-            self._reading = False
-            asyncio.get_event_loop().remove_reader(self._context.sessions.fileno())
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-
-    def _pump(self) -> None:
-        sessions = self._context.sessions
-        sessions.pump(0)
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-        if sessions.deadline is not None and self._reading:
-            loop = asyncio.get_event_loop()
-            self._timer = loop.call_later(
-                max(0.0, sessions.deadline - time.monotonic()), self._pump
-            )
+        self._above.give_up()
 
     def _look_later(self) -> None:
         """Look how far the last line is in a moment, if it is not done."""
@@ -250,49 +187,6 @@ class Prompt:
         self._progress = self._shell.progress()
         self._session.app.invalidate()
         self._look_later()
-
-    def _above(self, data: bytes) -> None:
-        self._pending.append(data)
-        self._size += len(data)
-        if self._size > WAITING:
-            self._pause()
-        if self._writing is None:
-            self._writing = asyncio.get_event_loop().create_task(self._write_above())
-
-    async def _write_above(self) -> None:
-        try:
-            while self._pending:
-                begun = time.monotonic()
-                await run_in_terminal(self._write)
-                spent = time.monotonic() - begun
-                if self._session.app.is_running:
-                    if not self._pending:  # or what waits would grow with every turn
-                        self._resume()
-                    typing = bool(self._session.default_buffer.text)  # it wants to be seen
-                    await asyncio.sleep(PACE if not self._pending else spent if typing else 0)
-        finally:
-            self._writing = None
-
-    def _write(self, seconds: float = PACE) -> None:
-        """Write what waits, for about so long: then the keyboard is heard again."""
-        until = time.monotonic() + seconds
-        data = b"".join(self._pending)
-        at, fd = 0, sys.stdout.fileno()
-        while at < len(data) and time.monotonic() < until and not self._dropping:
-            end = data.rfind(b"\n", at, at + PIECE) + 1 or at + PIECE
-            while at < min(end, len(data)):
-                at += os.write(fd, data[at:end])
-        if self._dropping:
-            at = len(data)
-        self._pending = [data[at:]] if at < len(data) else []
-        self._size = len(data) - at
-
-    def _drop(self) -> None:
-        """Do not write what waits, if that is more than a moment's."""
-        if self._size > PIECE:
-            self._pending, self._size = [], 0
-            self._context.printer.tell(_CUT)
-            self._context.printer.flush()
 
     def _stirred(self) -> None:
         app = self._session.app
@@ -338,7 +232,9 @@ class Prompt:
                 event.current_buffer.reset()
             else:
                 self._shell.interrupt_last()
-                self._drop()
+                if self._above.drop():
+                    self._context.printer.tell(_CUT)
+                    self._context.printer.flush()
 
         @keys.add("c-d")
         def _(event: KeyPressEvent) -> None:
