@@ -330,19 +330,25 @@ def _report(options: dict[str, Any], settings: Settings, run: Run, cluster: Clus
 
     def stream(fd: int, folder: str | None) -> Stream:
         if folder is not None:
-            return report.Files(Path(folder), run, name)
+            from dust.nodefiles import Files
+
+            return Files(Path(folder), run, name)
         if options["-N"]:
             return report.Bytes(fd)
         return report.Lines(fd, Labels(name, colour=in_colour(settings.colour, fd)))
 
     out: Stream
     errors: Stream
+    folded = options["-b"] and options["-o"] is None
     if options["--json"]:
-        out, errors = report.Kept(), report.Objects(run, name)
+        from dust.objects import Objects
+
+        out, errors = report.Kept(), Objects(run, name)
     else:
-        folded = options["-b"] and options["-o"] is None
         out = report.Kept() if folded else stream(1, options["-o"])
         errors = stream(2, options["-e"])
     shown = not options["--quiet"] and os.isatty(2) and os.environ.get("TERM") != "dumb"
     progress = report.Progress(run, name) if shown else None
-    return report.Report(run, out, errors, progress, printer, quiet=options["--quiet"])
+    return report.Report(
+        run, out, errors, progress, printer, folded=folded, quiet=options["--quiet"]
+    )

@@ -1,24 +1,20 @@
-"""What dust-at shows of a run: lines, files or objects, how far it is, and what went wrong."""
+"""What dust-at shows of a run: its output, how far it is, and what went wrong."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from dust.errors import DustError
-from dust.filenames import safe_name
 from dust.node import Node
 from dust.nodeset import fold
+from dust.plain import printable
 from dust.printer import Labels, Printer, write, write_until
-from dust.run import KEPT_EACH, Result, Run, Transcript
+from dust.run import Result, Run
 
 if TYPE_CHECKING:
     from dust.screen import Screen
-from dust.plain import printable
 
 #: Of a longer line a piece is shown before its end, in bytes.
 PIECE = 1 << 20
@@ -145,91 +141,12 @@ class Lines(Bytes):
         self._open = "" if whole else node.id
 
 
-class Files(Silent):
-    """A file for each node in one folder, also for a node that prints nothing."""
-
-    def __init__(self, folder: Path, run: Run, name: Callable[[Node], str]) -> None:
-        """Make them; raises DustError."""
-        self._files: dict[str, IO[bytes]] = {}
-        with ExitStack() as opened:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                for id, result in run.results.items():
-                    path = folder / safe_name(name(result.node))
-                    self._files[id] = opened.enter_context(open(path, "wb"))
-            except OSError as error:
-                raise _unwritable(error, str(error.filename or folder)) from error
-            opened.pop_all()
-
-    def write(self, result: Result, data: bytes) -> None:
-        """Into the node's file."""
-        file = self._files[result.node.id]
-        try:
-            file.write(data)
-        except OSError as error:
-            raise _unwritable(error, file.name) from error
-
-    def ended(self, result: Result) -> None:
-        """The file is whole."""
-        file = self._files.pop(result.node.id)
-        try:
-            file.close()
-        except OSError as error:
-            raise _unwritable(error, file.name) from error
-
-
-def _unwritable(error: OSError, path: str) -> DustError:
-    return DustError(f"{path}: cannot be written: {error.strerror}")
-
-
 class Kept(Silent):
     """Kept with the result, to be shown when it has ended."""
 
     def write(self, result: Result, data: bytes) -> None:
         """Keep it."""
         result.transcript.append(data)
-
-
-class Objects(Bytes):
-    """One JSON object a line for each node, as it ends; this takes standard error, Kept the rest.
-
-    Output that is no UTF-8 is there twice: as text that says so (U+FFFD), and whole in base64.
-    """
-
-    def __init__(self, run: Run, name: Callable[[Node], str]) -> None:
-        super().__init__(1)
-        self._name = name
-        self._errors = {id: Transcript(KEPT_EACH, whole=True) for id in run.results}
-
-    def write(self, result: Result, data: bytes) -> None:
-        """Keep what came on standard error."""
-        self._errors[result.node.id].append(data)
-
-    def ended(self, result: Result) -> None:
-        """Gather its object."""
-        from json import dumps  # not needed for lines
-
-        text = dumps(
-            {
-                "node": self._name(result.node),
-                "status": None if result.error else result.status,
-                **_texts("stdout", result.transcript.data()),
-                **_texts("stderr", self._errors.pop(result.node.id).data()),
-                "seconds": None if result.seconds is None else round(result.seconds, 3),
-                "error": result.error,
-            }
-        )
-        self._batch.append(f"{text}\n".encode())
-
-
-def _texts(key: str, data: bytes) -> dict[str, str]:
-    try:
-        return {key: data.decode()}
-    except UnicodeDecodeError:
-        from base64 import b64encode  # most output is text
-
-        whole = b64encode(data).decode()
-        return {key: data.decode("utf-8", "replace"), f"{key}_base64": whole}
 
 
 class Progress:
@@ -263,7 +180,10 @@ class Progress:
 
 
 class Report:
-    """The outlet of a run: where its two outputs go, and how far it is."""
+    """The outlet of a run: where its two outputs go, and how far it is.
+
+    What was kept of one that is `folded` is shown at the end.
+    """
 
     def __init__(
         self,
@@ -273,12 +193,14 @@ class Report:
         progress: Progress | None,
         printer: Printer,
         *,
+        folded: bool,
         quiet: bool,
     ) -> None:
         self._run = run
         self._streams = (out, errors)
         self._progress = progress
         self._printer = printer
+        self._folded = folded
         self._quiet = quiet
 
     def output(self, result: Result, data: bytes, error: bool) -> None:
@@ -308,7 +230,7 @@ class Report:
         if failed:
             return
         results = self._run.results.values()
-        if isinstance(self._streams[0], Kept) and not isinstance(self._streams[1], Objects):
+        if self._folded:
             self._printer.show(self._run, [result.node for result in results], "fold")
             self._printer.flush()
         why: dict[str, list[str]] = {}
