@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +22,7 @@ from dust.errors import ConfigError, UsageError
 from dust.groups import Groups
 from dust.link import LIVE
 from dust.node import Node
+from dust.nodeset import grouped
 from dust.printer import OutputClosed, Printer, in_colour
 from dust.registry import Registry
 from dust.routes import Routes
@@ -306,16 +307,10 @@ class Context:
         run.line = line
         if not quiet:
             self.last = run
-            self._tell_absent(nodes)
+            absent = [node for node in nodes if not node.running]
+            for text in grouped((self.cluster.label(node), node.absence) for node in absent):
+                self.printer.tell(text)
         return run
-
-    def _tell_absent(self, nodes: Iterable[Node]) -> None:
-        absent: dict[str, list[Node]] = {}
-        for node in nodes:
-            if not node.running:
-                absent.setdefault(node.absence, []).append(node)
-        for absence, those in absent.items():
-            self.printer.tell(f"{self.cluster.labels(those)}: {absence}")
 
     def put_questions(self) -> None:
         """Ask the user what ssh asks. Raises Interrupted at Ctrl-C."""

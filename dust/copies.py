@@ -17,7 +17,7 @@ from dust import messages
 from dust.coordinator import Coordinator
 from dust.errors import SessionError
 from dust.node import Node
-from dust.nodeset import fold
+from dust.nodeset import grouped
 from dust.questions import Waiting
 from dust.run import FAILED, OK, RUNNING, UNREACHABLE
 
@@ -275,11 +275,11 @@ def remarks(results: Iterable[Copied], label: Callable[[Node], str]) -> list[str
 
 
 def _lines(rows: Iterable[tuple[Copied, str, int, str]], label: Callable[[Node], str]) -> list[str]:
-    groups: dict[str, list[str]] = {}
+    said: list[tuple[str, str]] = []
     for result, reason, count, name in rows:
         which = f"{name}: " if count == 1 else f"{count:,} files ({name} first): " if count else ""
-        groups.setdefault(f"{which}{reason}", []).append(label(result.node))
-    return [f"{fold(names)}: {text}" for text, names in groups.items()]
+        said.append((label(result.node), f"{which}{reason}"))
+    return grouped(said)
 
 
 def amount(size: float) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 
 from dust.coordinator import Coordinator
 from dust.link import CONNECTING, WAITING, Link
-from dust.nodeset import fold
+from dust.nodeset import grouped
 from dust.printer import Printer
 from dust.questions import Questions, Waiting
 from dust.run import Result, Run
@@ -36,7 +36,7 @@ class Display:
         self._printer = printer
         self._kept: list[bytes] = []
         self._kept_size = 0
-        self._notes: dict[str, list[str]] = {}
+        self._notes: list[tuple[str, str]] = []  # of whom, and what
 
     def output(self, link: Link, data: bytes) -> None:
         """Show what a session printed, unless its run is shown later."""
@@ -62,15 +62,14 @@ class Display:
                 self._printer.tell(run.summary())
 
     def _tell_notes(self) -> None:
-        notes, self._notes = self._notes, {}
-        for text, names in notes.items():
-            self._printer.tell(f"{fold(names)}: {text}")
+        notes, self._notes = self._notes, []
+        for text in grouped(notes):
+            self._printer.tell(text)
 
     def changed(self, link: Link) -> None:
         """A session's state changed."""
         if link.state == WAITING and b"assword" in link.last_line:
-            text = "asks for a password; `secret` answers it unseen"
-            self._notes.setdefault(text, []).append(self._printer.label(link.node))
+            self.note(link, "asks for a password; `secret` answers it unseen")
         if link.state != CONNECTING:
             self._forget_answers()
         self.stirred()
@@ -93,7 +92,7 @@ class Display:
 
     def note(self, link: Link, text: str) -> None:
         """Say something about a session: once a turn for all of which it is true."""
-        self._notes.setdefault(text, []).append(self._printer.label(link.node))
+        self._notes.append((self._printer.label(link.node), text))
 
     def question(self, link: Link, text: str, secret: bool) -> None:
         """Take up what ssh asks."""

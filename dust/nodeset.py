@@ -130,6 +130,14 @@ def fold(names: Iterable[str]) -> str:
     return ",".join(key if isinstance(key, str) else _folded(*key, groups[key]) for key in order)
 
 
+def grouped(said: Iterable[tuple[str, str]]) -> list[str]:
+    """What is said of each name, once for all of which the same is said: `worker[1-3]: lost`."""
+    groups: dict[str, list[str]] = {}
+    for name, text in said:
+        groups.setdefault(text, []).append(name)
+    return [f"{fold(names)}: {text}" for text, names in groups.items()]
+
+
 def _is_odd(name: str) -> bool:
     return not name or name != name.strip() or _ODD.search(name) is not None
 

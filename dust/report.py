@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from dust.node import Node
-from dust.nodeset import fold
+from dust.nodeset import grouped
 from dust.plain import printable
 from dust.printer import Labels, Printer, write, write_until
 from dust.run import Result, Run
@@ -233,12 +233,9 @@ class Report:
         if self._folded:
             self._printer.show(self._run, [result.node for result in results], "fold")
             self._printer.flush()
-        why: dict[str, list[str]] = {}
-        for result in results:
-            if result.error and result.error != result.word:
-                why.setdefault(result.error, []).append(self._printer.label(result.node))
-        for error, names in why.items():
-            self._printer.error(f"{fold(names)}: {printable(error)}")
+        lost = [result for result in results if result.error and result.error != result.word]
+        for why in grouped((self._printer.label(r.node), printable(r.error)) for r in lost):
+            self._printer.error(why)
         if self._run.status and not self._quiet:
             self._printer.tell(self._run.summary())
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import IO
 
 from dust.node import Node
-from dust.nodeset import fold
+from dust.nodeset import fold, grouped
 from dust.plain import strip_colours
 
 RUNNING, OK, FAILED, TIMEOUT, UNREACHABLE = "running", "ok", "failed", "timeout", "unreachable"
@@ -192,17 +192,10 @@ class Run:
 
     def summary(self, nodes: Iterable[Node] | None = None) -> str:
         """`worker[4-5]: exit 1 · master: exit 127 · 13 ok, 2.1 s`, of these nodes or of all."""
-        groups: dict[str, list[str]] = {}
-        fine = 0
         wanted = self.results if nodes is None else [node.id for node in nodes]
-        for result in map(self.results.__getitem__, wanted):
-            if result.state == OK:
-                fine += 1
-            else:
-                why = result.word
-                groups.setdefault(why, []).append(result.node.name)
-        parts = [f"{fold(names)}: {why}" for why, names in groups.items()]
-        if fine:
+        results = [self.results[id] for id in wanted]
+        parts = grouped((each.node.name, each.word) for each in results if each.state != OK)
+        if fine := sum(each.state == OK for each in results):
             parts.append(f"{fine} ok")
         seconds = self.seconds if self.seconds is not None else time.monotonic() - self.begun
         return " · ".join(parts) + f", {seconds:.1f} s"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dust.errors import TargetError
-from dust.nodeset import MOST, count, expand, fold, numbers, spelled
+from dust.nodeset import MOST, count, expand, fold, grouped, numbers, spelled
 
 
 @pytest.mark.parametrize(
@@ -153,3 +153,9 @@ def test_fold_of_what_was_expanded_stands_for_the_same(pattern: str) -> None:
 
 def test_folding_is_short_for_many() -> None:
     assert fold(f"n{number:04}" for number in range(10_000)) == "n[0000-9999]"
+
+
+def test_what_is_said_of_many_is_said_once() -> None:
+    said = [("n1", "lost"), ("a", "refused"), ("n2", "lost"), ("a", "lost"), ("n2", "lost")]
+    assert grouped(said) == ["n[1-2],a: lost", "a: refused"]
+    assert grouped([]) == []
