@@ -8,19 +8,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dust import askpass, config, lines, messages, transfers
+from dust import config, lines
 from dust.aside import Aside
 from dust.backend import Backend
 from dust.cluster import Cluster
 from dust.config import Settings
 from dust.coordinator import Coordinator
-from dust.copies import Copied, Copies
+from dust.copies import Copied
+from dust.courier import Courier
 from dust.desk import Desk
 from dust.dialog import Dialog
 from dust.display import Display
-from dust.errors import ConfigError, UsageError
 from dust.groups import Groups
 from dust.link import LIVE
+from dust.listing import Listing
 from dust.node import Node
 from dust.nodeset import grouped
 from dust.printer import OutputClosed, Printer, in_colour
@@ -45,14 +46,11 @@ class Context:
     def __init__(self, settings: Settings, backend: Backend, *, lends: bool = False) -> None:
         self.settings = settings
         self.assume_yes = False
-        self.last: Run | None = None
         self.leaving: int | None = None
         self.failed = False  # the command at hand has reported an error
         self.plugin = ""  # the plugin of the command at hand
         self.cluster = Cluster(backend, Groups())
         self.cluster.state_of = self._state_of
-        self.cluster.ask = self._asked
-        self.cluster.settle = self._settle
         self.cluster.warn = lambda text: self.printer.error(text)
         if settings.use:
             self.cluster.working_set = settings.use
@@ -61,13 +59,16 @@ class Context:
         self.registry = Registry()
         self.typed: Callable[[], list[str]] = list  # the history, where there is one
         self._dialog = Dialog(self.printer)
-        self._desk = Desk(self.display.questions, self.printer)
         self._sessions: Coordinator | None = None
+        desk = Desk(self.display.questions, self.printer)
         self.waiter = Waiter(
-            lambda: self.sessions, self.display, self.printer, self._desk, self.cluster.labels
+            lambda: self.sessions, self.display, self.printer, desk, self.cluster.labels
         )
-        self._ahead: tuple[Backend, Aside[list[Node]]] | None = None
+        self.listing = Listing(self.cluster, self.waiter)
+        self.cluster.ask = self.listing.ask
+        self.cluster.settle = self.listing.settle
         self._routes = Routes(lends=lends)
+        self._courier = Courier(self.cluster, self._routes, self.waiter)
         self._states: dict[str, dict[str, Any]] = {}
 
     # --- for commands
@@ -98,6 +99,11 @@ class Context:
         return self._sessions is not None
 
     @property
+    def last(self) -> Run | None:
+        """The last line that was sent to nodes, and what became of it."""
+        return self.cluster.last
+
+    @property
     def state(self) -> dict[str, Any]:
         """What the plugin at hand keeps between its calls."""
         return self._states.setdefault(self.plugin, {})
@@ -109,17 +115,14 @@ class Context:
 
     def select(self, target: str = "") -> list[Node]:
         """The nodes of a target in any state."""
-        self._tell_cluster()
         return self.cluster.select(target)
 
     def running(self, target: str = "") -> list[Node]:
         """The running nodes of a target."""
-        self._tell_cluster()
         return self.cluster.running(target)
 
     def addressed(self, target: str = "") -> list[Node]:
         """The running nodes of a target, and those it spells out, which fail if they do not run."""
-        self._tell_cluster()
         return self.cluster.addressed(target)
 
     def run(self, target: str, line: str, timeout: float | None = None) -> list[Result]:
@@ -228,71 +231,15 @@ class Context:
         """
         return self.waiter.aside(Aside(work), progress)
 
-    def look_ahead(self) -> None:
-        """Begin to list far nodes, if no listing was kept, before somebody asks for them."""
-        if self.backend.region and self._ahead is None and not self.cluster.listed:
-            self._ahead = self.backend, Aside(self.backend.nodes)
-
-    def listed(self) -> bool:
-        """Whether nodes can be had without waiting; if not, they are begun to be listed."""
-        self.look_ahead()
-        return not self.backend.region or self.cluster.listed
-
-    def _asked(self, ask: Callable[[], list[Node]]) -> list[Node]:
-        """How the cluster has its backend asked."""
-        if not self.backend.region:
-            return ask()
-        return self.waiter.aside(Aside(ask), lambda: f"asking {self.backend.label} ...")
-
-    def _settle(self) -> None:
-        """Wait for the listing that was begun ahead; what it had to say, it kept."""
-        ahead, self._ahead = self._ahead, None
-        if ahead and ahead[0] is self.backend and not ahead[1].done:
-            self.waiter.aside(ahead[1], lambda: f"asking {self.backend.label} ...")
-
     # --- copies
 
     def put(self, files: Sequence[str], target: str, directory: str = "") -> list[Copied]:
         """Copy files and directories of this machine into a directory of nodes."""
-        names = transfers.local_names(files)
-        where = transfers.remote_directory(directory)
-        return self._copy(self.addressed(target), True, names, lambda node: where)
+        return self._courier.put(files, target, directory, self.settings)
 
     def get(self, target: str, files: Sequence[str], directory: str = ".") -> list[Copied]:
         """Copy what patterns match on nodes into `directory/NODE` here."""
-        nodes = self.addressed(target)
-        folders = transfers.folders(nodes, directory, self.cluster.label)
-        patterns = [transfers.remote_pattern(each) for each in files]
-        return self._copy(nodes, False, patterns, lambda node: folders[node.id])
-
-    def _copy(
-        self, nodes: list[Node], put: bool, names: list[str], where: Callable[[Node], str]
-    ) -> list[Copied]:
-        try:
-            folder = os.getcwd()
-        except OSError as error:
-            raise UsageError(f"the directory that dust is in is gone: {error.strerror}") from error
-        timeout = self.settings.connect_timeout
-        try:
-            program = askpass.program(config.folder("cache"))
-        except ConfigError:  # a home that cannot be written: no copy can ask
-            program = ""
-
-        def order(node: Node) -> messages.Copy:
-            def argv(command: str, subsystem: bool) -> list[str]:
-                call = self._routes.other(self.backend, node, command, subsystem)
-                return reach.call(node, call)
-
-            path = self._routes.askpass() if program else ""
-            asking = [program, path] if path else []
-            return transfers.order(node, argv, put, names, where(node), folder, timeout, asking)
-
-        with self.display.answers_kept():
-            reach = self.sessions.reach([node for node in nodes if node.running])
-            self.waiter.wait(lambda: reach.done)
-            copies = Copies(self.sessions, nodes, order, self.settings.fanout, self._desk)
-            self.waiter.follow(copies)
-        return list(copies.results.values())
+        return self._courier.get(target, files, directory, self.settings)
 
     # --- lines on nodes
 
@@ -306,7 +253,7 @@ class Context:
         run = self.sessions.run(nodes, text, whole=whole, quiet=quiet)
         run.line = line
         if not quiet:
-            self.last = run
+            self.cluster.last = run
             absent = [node for node in nodes if not node.running]
             for text in grouped((self.cluster.label(node), node.absence) for node in absent):
                 self.printer.tell(text)
@@ -335,9 +282,6 @@ class Context:
     def _state_of(self, id: str) -> str:
         link = self._sessions.links.get(id) if self._sessions else None
         return link.state if link else ""
-
-    def _tell_cluster(self) -> None:
-        self.cluster.last = self.last
 
 
 def _line_size() -> tuple[int, int]:

@@ -91,7 +91,7 @@ class Prompt:
             loop.close()
 
     async def _lines(self) -> int:
-        asyncio.get_event_loop().call_later(_SOON, self._context.look_ahead)
+        asyncio.get_event_loop().call_later(_SOON, self._context.listing.begin)
         going, pressed = True, False
         while going:
             try:
@@ -268,7 +268,7 @@ class _Completer(Completer):
         context = self._shell.context
         text = document.text_before_cursor
         with contextlib.suppress(DustError):
-            if context.listed():
+            if context.listing.ready():
                 context.cluster.nodes()
         start, words = completion.complete(text, context.registry, context.cluster)
         for word in words:

@@ -122,7 +122,7 @@ class Shell:
                 return ""
             what = lines.unfinished(action.line) or ""
             # While nodes are not listed none has anything that could take it.
-            if not what or not self.context.listed():
+            if not what or not self.context.listing.ready():
                 return what
             return what if self.continues(self.context.running(action.target), action.line) else ""
         except DustError:

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from dust import messages
+from dust.approach import Reach
 from dust.aside import Aside
 from dust.coordinator import Coordinator
-from dust.copies import Copies, how_far
+from dust.copies import Copied, Copies, how_far
 from dust.desk import Desk
 from dust.display import Display
 from dust.errors import Interrupted
@@ -149,7 +151,23 @@ class Waiter:
             self._printer.progress("")
         return work.result()
 
-    def follow(self, copies: Copies) -> None:
+    def copy(
+        self, nodes: Sequence[Node], order: Callable[[Node, Reach], messages.Copy], fanout: int
+    ) -> list[Copied]:
+        """Copy what `order` has for each node, by the way to it, and wait for the end of all.
+
+        What ssh asks meanwhile is asked once.
+        """
+        with self._display.answers_kept():
+            reach = self._sessions.reach([node for node in nodes if node.running])
+            self.wait(lambda: reach.done)
+            copies = Copies(
+                self._sessions, nodes, lambda node: order(node, reach), fanout, self._desk
+            )
+            self._follow(copies)
+        return list(copies.results.values())
+
+    def _follow(self, copies: Copies) -> None:
         """Wait for copies to end. What is not done is told where they are given up."""
         try:
             while not self.wait(lambda: copies.done, PACE if self._printer.has_progress else None):
