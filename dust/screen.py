@@ -68,7 +68,7 @@ class Screen:
         held = self._held
         if held and 0x20 < held[0] < 0x7F and b"\b" not in held:
             return True  # nothing but a backspace can take a first character away
-        return bool(self._text().strip())
+        return bool(held) and bool(self._text().strip())
 
     @property
     def overwriting(self) -> bool:
@@ -109,6 +109,8 @@ class Screen:
 
         A sequence that is incomplete at its end is dropped, an incomplete character replaced.
         """
+        if not self._held:
+            return b""
         line = _clean(self._held + b"\n")[:-1]
         self._held.clear()
         self._limit = _PIECE

@@ -1,8 +1,8 @@
 """One live shell on one node: its lines, its prompt, its modes.
 
 What the coordinator asks goes in as calls, what becomes of it leaves as messages. What the
-terminal prints goes through the framing (where is the prompt?) and the screen (what may a
-terminal see?).
+terminal prints goes through the framing (where is the prompt?); the text in it is the program's,
+or in raw mode for the terminal that is attached.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 from dust import messages, reasons, shells
-from dust.echo import Echo
+from dust.attachment import Attachment
 from dust.framing import (
     BUSY,
     READY,
@@ -25,9 +26,8 @@ from dust.framing import (
     WentOn,
 )
 from dust.login import SETTLE, Login
-from dust.modes import Modes
 from dust.plain import printable
-from dust.screen import Screen
+from dust.program import Program
 from dust.switch import Switch
 from dust.terminal import QUEUE, Detach, Gone, Terminal
 from dust.vigil import Vigil
@@ -46,21 +46,15 @@ class Session:
         self.over = False
         #: Whether its ssh goes on after that, for others who go through its connection.
         self.serves = False
-        self._emit = self._tell = emit
+        self._emit = emit
         self._framing = Framing(opening.nonce)
         self._login = Login(opening, self.terminal, self._framing, emit)
-        self._screen = Screen()
-        self._goodbye = b""  # what may be ssh's own last words
-        self._waiting = self._unfinished = False
-        self._begun = 0.0
+        self._program = Program(self._say)
+        self._attachment: Attachment | None = None  # since raw mode was first entered
+        self._unfinished = False
         self._taken = 0  # lines that the coordinator does not know to be typed
         self._switch = Switch(self._framing, self.terminal.write)
         self._vigil = Vigil(self.terminal)
-        self._hidden = False  # a full-screen program goes on that was left
-        self._modes = Modes()  # of the user's terminal, or of a program that was left
-        self._attached = False
-        self._leaving = b""  # what the coordinator knows of leaving raw mode
-        self._echo: Echo | None = None
         # When things are due, in monotonic seconds.
         self._partial_at: float | None = None
         self._settle_at: float | None = None
@@ -73,16 +67,15 @@ class Session:
             self._switch.held.append(text)
             return
         if why := self._unsendable(text):
-            self._emit(messages.Refused(why))
+            self._say(messages.Refused(why))
             return
         if self._framing.state == READY:
-            self._begun = time.monotonic()
-            self._echo = Echo(text) if self._login.marked else None
+            self._program.begin(text if self._login.marked else b"")
+        else:
+            self._program.typed()
         self._unfinished = False
-        self._set_waiting(False)
         self._settle_at = None if self._login.marked else time.monotonic() + UNMARKED
         self._taken += 1
-        self._emit = self._say_taken
         self._vigil.begin()
         self.terminal.write(self._framing.submit(text))
 
@@ -108,7 +101,7 @@ class Session:
             self._framing.typed()
             if self._unfinished and self._login.kind == "zsh":
                 data += b"\n"  # without its editor it notices at the end of a line only
-        self._set_waiting(False)
+        self._program.typed()
         self._vigil.begin()
         self.terminal.write(data)
 
@@ -118,12 +111,11 @@ class Session:
 
     # --- what the session says
 
-    def _say_taken(self, message: messages.Message) -> None:
+    def _say(self, message: messages.Message) -> None:
         """Say which lines were typed, and this: that alone would be worth no wake-up."""
-        self._emit = self._tell
-        for _ in range(self._taken):
+        while self._taken:
+            self._taken -= 1
             self._emit(messages.TAKEN)
-        self._taken = 0
         self._emit(message)
 
     def read(self) -> None:
@@ -139,46 +131,42 @@ class Session:
             else:
                 self._mark(event)
         starting = self._framing.state == STARTING
-        held = self._login.line if starting else self._screen.pending or self._goodbye
+        held = self._login.line if starting else self._program.pending
         self._partial_at = time.monotonic() + PARTIAL if held else None
 
     def _text(self, data: bytes) -> None:
         if not self._login.over:
             self._login.heard(data)
-        elif not self._switch.under_way and not self._hidden:
-            data = self._goodbye + data
-            self._goodbye = reasons.last_words(data)
-            self._output(data[: len(data) - len(self._goodbye)])
+        elif not self._switch.under_way and not (self._attachment and self._attachment.hidden):
+            if self._settle_at is not None or not self._login.marked:
+                self._put_off()
+            self._program.printed(data)
 
-    def _output(self, data: bytes) -> None:
+    def _put_off(self) -> None:
+        """Something is printed: it is not quiet yet, or the shell has gone on."""
         if not self._login.marked:
             self._settle_at = time.monotonic() + UNMARKED
         elif self._framing.unsettled is None:
             self._settle_at = None
-        self._set_waiting(False)
-        if self._echo:
-            self._echo.feed(data)
-        if shown := self._screen.feed(data):
-            self._emit(messages.Output(shown))
 
-    def _say_goodbye(self) -> None:
-        """It was a program's after all."""
-        goodbye, self._goodbye = self._goodbye, b""
-        if goodbye:
-            self._output(goodbye)
+    def _release(self) -> None:
+        """What looked like ssh's last words was the program's after all."""
+        self._put_off()
+        self._program.printed(b"", goes_on=True)
 
     def _mark(self, event: Greeting | Prompt | WentOn | Continuation) -> None:
-        self._say_goodbye()
+        if self._program.goodbye:
+            self._release()
         if isinstance(event, Greeting):
             self._login.greeted(event)
             return
         self._login.marked = True  # it may have been late
         if isinstance(event, WentOn):
-            self._say_ended(event.prompt)
+            self._program.done(event.prompt)
         elif isinstance(event, Continuation):
             if event.final and not self._switch.under_way:
                 self._unfinished = True
-                self._emit(messages.State("unfinished"))
+                self._say(messages.State("unfinished"))
         elif not self._login.over:
             self._login.prompted(event)
         elif self._switch.under_way:
@@ -191,29 +179,14 @@ class Session:
     def _end(self, prompt: Prompt) -> None:
         self._settle_at = None
         self._vigil.end()
-        self._waiting = self._unfinished = self._hidden = False
-        if self._modes:
-            self._forget_modes()
-        self._say_ended(prompt)
-        echoes = self._echo is not None and self._echo.heard  # `reset` or the like was run
-        self._echo = None
+        self._unfinished = False
+        if self._attachment:
+            self._attachment.ended()
+        self._program.done(prompt)
+        echoes = self._program.end()
         self._switch.typed = False
         if echoes or self._switch.needed:
             self._switch.ended(shells.ANEW if echoes else b"")
-
-    def _say_ended(self, prompt: Prompt) -> None:
-        """What was submitted first is done, and perhaps all."""
-        if rest := self._screen.flush():
-            self._emit(messages.Output(rest))
-        status = -1 if prompt.status is None else prompt.status
-        now = time.monotonic()
-        self._emit(messages.Ended(prompt.ended, status, now - self._begun, prompt.directory))
-        self._begun = now
-
-    def _set_waiting(self, waiting: bool) -> None:
-        if waiting != self._waiting:
-            self._waiting = waiting
-            self._emit(messages.State("waiting" if waiting else "busy"))
 
     # --- time
 
@@ -242,18 +215,13 @@ class Session:
                 self._lose("timed out", why, -1)
 
     def _fell_silent(self) -> None:
-        """It went quiet in the middle of a line: a question, or a bar that is being redrawn."""
+        """It went quiet in the middle of a line."""
         if self._framing.state == STARTING:
             self._login.look_for_question()
             return
-        self._say_goodbye()
-        asks = self._screen.looks_like_prompt()
-        if self._screen.overwriting and not asks:
-            return
-        if shown := self._screen.flush():
-            self._emit(messages.Output(shown))
-        if asks and self._framing.state == BUSY:
-            self._set_waiting(True)
+        if self._program.goodbye:
+            self._release()
+        self._program.fell_silent(self._framing.state == BUSY)
 
     def _settle(self) -> None:
         if prompt := self._framing.settle():
@@ -267,29 +235,26 @@ class Session:
         self, tty: tuple[int, int], control: list[int], woken: Callable[[int], None]
     ) -> None:
         """Raw mode until the user leaves it or the session ends."""
-        self._attached, self._leaving = True, b""
-        if self._framing.state == BUSY and self._modes.full_screen:
-            self._tell_leaving()
-            self._redraw(tty[1])
-        else:
-            self._modes.clear()
+        self._attachment = attachment = self._attachment or Attachment(self._say)
+        if screen := attachment.attach(self._framing.state == BUSY):
+            os.write(tty[1], screen)
+            self._redraw()
         self._ask_mode(shells.TO_RAW)
-        self._switch.typed = self._hidden = False
+        self._switch.typed = False
         try:
             self.terminal.interact(
-                tty, control, self._raw_typed, self._raw_shown, woken,
+                tty, control, self._raw_typed, partial(self._raw_shown, attachment), woken,
                 lambda: self._vigil.due, self._raw_tick,
             )  # fmt: skip
         except Gone:
             self._end_of_shell()
         except (Detach, EOFError, OSError):
-            self._leave_raw()
+            self._leave_raw(attachment)
         else:
             self._end_of_terminal()
 
-    def _redraw(self, out: int) -> None:
-        """Give a program its screen back, and by a change of size a reason to fill it."""
-        os.write(out, self._modes.restored())
+    def _redraw(self) -> None:
+        """Give a program, by a change of size, a reason to fill its screen."""
         rows, columns = self.terminal.size
         self.terminal.resize(max(1, rows - 1), columns)
         time.sleep(REDRAW)
@@ -299,14 +264,14 @@ class Session:
         self._switch.typed = True
         if self._framing.state == READY and (b"\r" in data or b"\n" in data):
             self._framing.state = BUSY
-            self._begun = time.monotonic()
+            self._program.begin(b"")
         self._vigil.begin()
 
     def _raw_tick(self) -> None:
         if self._vigil.look():
             raise Gone
 
-    def _raw_shown(self, data: bytes) -> bytes:
+    def _raw_shown(self, attachment: Attachment, data: bytes) -> bytes:
         shown = bytearray()
         for event in self._framing.feed(data):
             if isinstance(event, Text):
@@ -314,30 +279,16 @@ class Session:
                     shown += event.data
             else:
                 self._mark(event)
-        self._modes.feed(bytes(shown))
-        self._tell_leaving()
+        attachment.shown(bytes(shown), self._framing.state == BUSY)
         return bytes(shown)
 
-    def _tell_leaving(self) -> None:
-        """What the terminal needs when it is left: whoever kills us, the coordinator knows it."""
-        leaving = self._modes.leaving(self._framing.state == BUSY)
-        if leaving != self._leaving:
-            self._leaving = leaving
-            self._emit(messages.Leaving(leaving))
-
-    def _forget_modes(self) -> None:
-        """The program is gone; a terminal on which it has set modes has them still."""
-        if not self._attached:
-            self._modes.clear()
-
-    def _leave_raw(self) -> None:
+    def _leave_raw(self, attachment: Attachment) -> None:
         """Lines again: at once if the shell is at its prompt, else when its program is done."""
-        self._attached = False
-        self._hidden = self._modes.full_screen and self._framing.state == BUSY
+        attachment.detach(self._framing.state == BUSY)
         self._ask_mode(shells.TO_LINES)
-        self._emit(messages.Detached())
+        self._say(messages.Detached())
         if self._framing.state == BUSY and not self._switch.under_way:
-            self._emit(messages.State("busy"))
+            self._say(messages.State("busy"))
 
     def _ask_mode(self, line: bytes) -> None:
         if self._login.marked:
@@ -346,10 +297,11 @@ class Session:
     def _switched(self) -> None:
         if not self._switch.prompted():
             return
-        self._forget_modes()
+        if self._attachment:
+            self._attachment.ended()
         held, self._switch.held = self._switch.held, []
         if not held:
-            self._emit(messages.State("ready"))
+            self._say(messages.State("ready"))
         for text in held:
             self.submit(text)
 
@@ -361,8 +313,7 @@ class Session:
         self.terminal.close()
 
     def _end_of_terminal(self) -> None:
-        if rest := self._screen.flush():
-            self._emit(messages.Output(rest))
+        self._program.flush()
         status = self.terminal.reap()
         begun = self._framing.state != STARTING
         if not begun:
@@ -378,11 +329,10 @@ class Session:
 
     def _end_of_shell(self) -> None:
         """Its ssh does not end, and has a status only then."""
-        if rest := self._screen.flush():
-            self._emit(messages.Output(rest))
+        self._program.flush()
         self.serves = True
         self._lose("ended", "logged out", -1)
 
     def _lose(self, kind: str, text: str, status: int) -> None:
         self.over = True
-        self._emit(messages.Lost(kind, text, status))
+        self._say(messages.Lost(kind, text, status))
