@@ -6,7 +6,6 @@ pipes of each ssh come straight to this loop. All are in one process group, whic
 
 from __future__ import annotations
 
-import heapq
 import os
 import selectors
 import signal
@@ -21,22 +20,19 @@ from typing import TYPE_CHECKING, Protocol
 from dust.asker import Asker
 from dust.errors import DustError
 from dust.feed import Feed, Feeding, Reader
-from dust.gates import Gates, words
+from dust.gates import Gates
 from dust.guard import Guard
 from dust.jumps import Jump
-from dust.limits import backoff, raise_open_files
+from dust.limits import raise_open_files
 from dust.node import Node
 from dust.run import INTERRUPTED, NOT_BEGUN, RUNNING, TIMED_OUT, TIMEOUT, UNREACHABLE, Result, Run
 from dust.shot import Shot
 from dust.signals import ENDING, Signalled, Signals
-from dust.ssh import inquiry
+from dust.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from dust.inquiries import Inquiries
     from dust.questions import Question
-
-#: How ssh says that it failed, not the command.
-SSH_FAILED = 255
 
 
 class Outlet(Protocol):
@@ -96,15 +92,13 @@ class OneShots:
         self._environment: Mapping[str, str] = dict(os.environ)  # decoded once, not for each
         self._fanout = fanout
         self._timeout = timeout
-        self._patience = patience
-        self._retries = retries
         self._fail_fast = fail_fast
-        self._kept = kept
         self._selector = selectors.DefaultSelector()
         self._feeding = Feeding(feed, self._selector) if feed else None
         self._guard = guard
         self._wanted: deque[Shot] = deque()
-        self._gates: Gates[Shot] = Gates(self._start_gate, patience)
+        self._gates: Gates[Shot] = Gates(self._start_silent, patience)
+        self._verdicts = Verdicts(self._start_silent, patience, retries, kept)
         for at, result in enumerate(run.results.values()):
             if result.state != RUNNING:
                 self._absent.append(result)
@@ -118,8 +112,6 @@ class OneShots:
                     continue
             self._wanted.append(shot)
         self._running: dict[int, Shot] = {}
-        self._doubted: dict[int, Shot] = {}
-        self._later: list[tuple[float, int, Shot]] = []
         self._limits: deque[tuple[float, int, Shot]] = deque()
 
     # --- the loop
@@ -170,10 +162,9 @@ class OneShots:
             self._hang_up(shot)
             self._fail(shot, INTERRUPTED, "interrupted")
         self._running.clear()
-        for shot in self._doubted.values():
-            self._end(shot, SSH_FAILED)
-        later = [shot for _, _, shot in self._later]
-        for shot in (*self._wanted, *later, *self._gates.waiting()):
+        for shot in self._verdicts.undoubted():
+            self._over(shot)
+        for shot in (*self._wanted, *self._verdicts.waiting(), *self._gates.waiting()):
             self._fail(shot, NOT_BEGUN, "not begun")
 
     def _finish(self) -> None:
@@ -203,16 +194,14 @@ class OneShots:
         now = time.monotonic()
         while self._limits and self._limits[0][0] <= now:
             self._expire(*self._limits.popleft()[1:])
-        while self._later and self._later[0][0] <= now:
-            self._wanted.append(heapq.heappop(self._later)[2])
+        self._wanted += self._verdicts.due()
         self._launch()
 
     def _until(self, timeout: float | None) -> float | None:
         """Seconds until something is due by the clock, at most `timeout`."""
-        due = [at for at, *_ in (*self._later[:1], *list(self._limits)[:1])]
-        if (opening := self._gates.deadline) is not None:
-            due.append(opening)
-        left = [max(0.0, at - time.monotonic()) for at in due]
+        limit = self._limits[0][0] if self._limits else None
+        dues = (limit, self._verdicts.deadline, self._gates.deadline)
+        left = [max(0.0, at - time.monotonic()) for at in dues if at is not None]
         return min(left if timeout is None else [*left, timeout], default=None)
 
     def _signalled(self) -> None:
@@ -277,8 +266,8 @@ class OneShots:
         for fd in shot.outputs:
             self._selector.register(fd, selectors.EVENT_READ, shot)
 
-    def _start_gate(self, argv: list[str]) -> int:
-        """Run an ssh that only opens a connection; what it says is in its log."""
+    def _start_silent(self, argv: list[str]) -> int:
+        """Run an ssh that has no command, and only opens a connection or asks about one."""
         return self._guard.start(argv, self._environment, [self._null] * 3)
 
     # --- output and ends
@@ -315,16 +304,19 @@ class OneShots:
             status = os.waitstatus_to_exitcode(code)
             if shot := self._running.pop(pid, None):
                 self._exited(shot, status)
-                continue
-            if shot := self._doubted.pop(pid, None):
-                self._inquired(shot, status)
-                continue
-            through, why = self._gates.ended(pid, status)
-            if not why:
-                self._wanted += through
-                continue
-            for shot in through:
-                self._fail(shot, UNREACHABLE, why)
+            elif shot := self._verdicts.inquired(pid, status):
+                self._over(shot)
+            else:
+                self._opened(pid, status)
+
+    def _opened(self, pid: int, status: int) -> None:
+        """The ssh has ended that was to open a connection, if it was one of those."""
+        through, why = self._gates.ended(pid, status)
+        if not why:
+            self._wanted += through
+            return
+        for shot in through:
+            self._fail(shot, UNREACHABLE, why)
 
     def _exited(self, shot: Shot, status: int) -> None:
         """Its ssh has ended, and what it had to say is in the pipes.
@@ -336,59 +328,8 @@ class OneShots:
                 pass
         self._close(shot)
         shot.seconds = time.monotonic() - shot.begun
-        if status == SSH_FAILED and (said := words(shot.log)) and self._gave_up(shot, said):
-            return
-        if status == SSH_FAILED and self._was_cut(shot):
-            return
-        if status == SSH_FAILED and self._kept:
-            self._doubt(shot)
-        else:
-            self._end(shot, status if status >= 0 else 128 - status)
-
-    def _doubt(self, shot: Shot) -> None:
-        """Find out whose status it is: of a shared connection that ends, ssh says nothing."""
-        try:
-            pid = self._guard.start(inquiry(shot.argv), self._environment, [self._null] * 3)
-        except OSError:
-            self._end(shot, SSH_FAILED)
-        else:
-            self._doubted[pid] = shot
-
-    def _inquired(self, shot: Shot, status: int) -> None:
-        if status and f"Control socket connect({self._kept}/" in words(shot.log):
-            self._fail(shot, UNREACHABLE, "dropped: the connection was lost")
-        else:
-            self._end(shot, SSH_FAILED)
-
-    def _end(self, shot: Shot, status: int) -> None:
-        shot.result.end(status, shot.seconds)
-        self._over(shot)
-
-    def _gave_up(self, shot: Shot, said: str) -> bool:
-        """Whether its ssh failed, not the command: then the node is tried again or given up."""
-        from dust import reasons  # most runs need none
-
-        kind, sentence = reasons.reason(said)
-        if not sentence:
-            return False
-        patient = time.monotonic() < shot.first + self._patience
-        again = (reasons.overloaded(sentence) and patient) or shot.tries <= self._retries
-        if again and not shot.spoke and reasons.before_login(said):  # it cannot have begun
-            os.unlink(shot.log)
-            due = time.monotonic() + backoff(shot.tries)
-            heapq.heappush(self._later, (due, shot.pid, shot))
-        else:
-            self._fail(shot, UNREACHABLE, sentence if kind == "ended" else f"{kind}: {sentence}")
-        return True
-
-    def _was_cut(self, shot: Shot) -> bool:
-        """Whether its ssh said last that the connection is gone, which it does among the output."""
-        from dust import reasons
-
-        if cut := reasons.last_words(shot.last):
-            kind, sentence = reasons.lost(cut)
-            self._fail(shot, UNREACHABLE, f"{kind}: {sentence}")
-        return bool(cut)
+        if self._verdicts.over(shot, status):
+            self._over(shot)
 
     def _hang_up(self, shot: Shot) -> None:
         """Pass on what is in its pipes by now, and close them."""
