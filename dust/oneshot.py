@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from dust.asker import Asker
 from dust.errors import DustError
-from dust.feed import Feed, Feeding, Reader
+from dust.feed import Feed
+from dust.flow import Flow
 from dust.gates import Gates
 from dust.guard import Guard
 from dust.jumps import Jump
@@ -94,7 +95,7 @@ class OneShots:
         self._timeout = timeout
         self._fail_fast = fail_fast
         self._selector = selectors.DefaultSelector()
-        self._feeding = Feeding(feed, self._selector) if feed else None
+        self._flow = Flow(self._selector, feed, self._output)
         self._guard = guard
         self._wanted: deque[Shot] = deque()
         self._gates: Gates[Shot] = Gates(self._start_silent, patience)
@@ -159,7 +160,7 @@ class OneShots:
         """Give up what has not ended, after the last of its output."""
         self._guard.whole = not self._running
         for shot in list(self._running.values()):
-            self._hang_up(shot)
+            self._flow.hang_up(shot)
             self._fail(shot, INTERRUPTED, "interrupted")
         self._running.clear()
         for shot in self._verdicts.undoubted():
@@ -178,19 +179,14 @@ class OneShots:
 
     def _turn(self, timeout: float | None) -> None:
         """Wait for whatever comes first, and handle all there is."""
-        if self._feeding:
-            self._feeding.watch()
+        self._flow.watch()
         for key, _ in self._selector.select(self._until(timeout)):
             if key.fileobj is self._signals:
                 self._signalled()
             elif key.fileobj is self._inquiries:
                 self._inquiries.serve()
-            elif isinstance(key.data, Feeding):
-                key.data.take()
-            elif self._feeding and isinstance(key.data, Reader):
-                self._feeding.give(key.data)
-            elif key.fd in key.data.outputs:
-                self._read(key.data, key.fd)
+            else:
+                self._flow.serve(key)
         now = time.monotonic()
         while self._limits and self._limits[0][0] <= now:
             self._expire(*self._limits.popleft()[1:])
@@ -253,18 +249,10 @@ class OneShots:
                 self._fanout = len(self._running)
 
     def _start(self, shot: Shot) -> None:
-        theirs, ours = os.pipe() if self._feeding else (self._null, -1)
-        try:
-            shot.start(self._guard, self._environment, theirs)
-        finally:
-            if self._feeding:
-                os.close(theirs)
-        shot.reader = self._feeding.add(ours) if self._feeding else None
+        self._flow.begin(shot, self._guard, self._environment, self._null)
         self._running[shot.pid] = shot
         if self._timeout is not None:
             self._limits.append((shot.begun + self._timeout, shot.pid, shot))
-        for fd in shot.outputs:
-            self._selector.register(fd, selectors.EVENT_READ, shot)
 
     def _start_silent(self, argv: list[str]) -> int:
         """Run an ssh that has no command, and only opens a connection or asks about one."""
@@ -272,25 +260,8 @@ class OneShots:
 
     # --- output and ends
 
-    def _read(self, shot: Shot, fd: int) -> bool:
-        """Pass on what there is; whether there may be more."""
-        data = shot.read(fd)
-        if data:
-            self._outlet.output(shot.result, data, shot.outputs[fd])
-        elif data is not None:
-            self._close_output(shot, fd)
-        return bool(data)
-
-    def _close_output(self, shot: Shot, fd: int) -> None:
-        self._selector.unregister(fd)
-        del shot.outputs[fd]
-        os.close(fd)
-
-    def _close(self, shot: Shot) -> None:
-        if self._feeding and shot.reader:
-            self._feeding.close(shot.reader)
-        for fd in list(shot.outputs):
-            self._close_output(shot, fd)
+    def _output(self, result: Result, data: bytes, error: bool) -> None:
+        self._outlet.output(result, data, error)
 
     def _reap(self) -> None:
         """Take note of every ssh that has ended."""
@@ -319,28 +290,16 @@ class OneShots:
             self._fail(shot, UNREACHABLE, why)
 
     def _exited(self, shot: Shot, status: int) -> None:
-        """Its ssh has ended, and what it had to say is in the pipes.
-
-        Their end may not be: a connection that is kept open for the next call may hold them.
-        """
-        for fd in list(shot.outputs):
-            while self._read(shot, fd):
-                pass
-        self._close(shot)
+        """Its ssh has ended, and what it had to say is in the pipes."""
+        self._flow.drain(shot)
         shot.seconds = time.monotonic() - shot.begun
         if self._verdicts.over(shot, status):
             self._over(shot)
 
-    def _hang_up(self, shot: Shot) -> None:
-        """Pass on what is in its pipes by now, and close them."""
-        for fd in list(shot.outputs):
-            self._read(shot, fd)
-        self._close(shot)
-
     def _expire(self, pid: int, shot: Shot) -> None:
         if self._running.pop(pid, None):
             os.kill(pid, signal.SIGTERM)
-            self._hang_up(shot)
+            self._flow.hang_up(shot)
             self._fail(shot, TIMEOUT, f"no end after {self._timeout:g} s", TIMED_OUT)
 
     def _fail(self, shot: Shot, state: str, why: str, status: int | None = None) -> None:
