@@ -146,7 +146,7 @@ def test_modes_are_put_right_when_it_is_left(tmux: Tmux, alternate: bytes) -> No
     assert not tmux.changed
     tmux.line("@worker2 seq 30")
     numbers = "".join(f"[worker2] {number}\n" for number in range(1, 31))
-    text = tmux.wait(lambda text: numbers in text and text.endswith("1 ready$"))
+    text = tmux.wait(lambda text: numbers in text and text.endswith("1 ready 1 busy$"))
     assert text.index(LEFT) < text.index(numbers)
 
 
