@@ -21,10 +21,12 @@ class Vigil:
         self.due: float | None = None
         self._terminal = terminal
         self._pause = FIRST
+        self._raw = False  # whether the terminal ever was: that of a program that is no ssh is not
 
     def begin(self) -> None:
-        """Something is typed."""
-        if self._terminal.echo:  # of a program that is no ssh it says nothing
+        """Something is typed, perhaps to a shell that has ended while nobody looked."""
+        self._raw = self._raw or not self._terminal.echo
+        if not self._raw:
             return
         self._pause = FIRST
         self.due = time.monotonic() + FIRST

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -261,6 +262,28 @@ def test_a_logout_leaves_one_shots_their_connection(place: Place, way_out: str) 
     go.write_text("went\n")
     assert running.communicate(timeout=30)[0] == "[n1] went\n"
     assert running.returncode == 7
+
+
+@pytest.mark.parametrize("way", ["@n1 true", "@n1\ntrue"])
+def test_the_end_of_a_shell_at_its_prompt_is_told_when_it_is_typed_to(
+    place: Place, way: str
+) -> None:
+    child = place.prompt()
+    child.sendline("@n1 echo pid $$")
+    child.expect(r"\[n1\] pid (\d+)\r")
+    assert isinstance(child.match, re.Match)
+    shell = child.match[1]
+    ended = f"kill -9 {shell}; while kill -0 {shell} 2>/dev/null; do :; done"
+    running = place.start("-q", "n1", f"{ended}; echo begun; sleep 1000")
+    assert running.stdout and running.stdout.readline() == "[n1] begun\n"
+    for line in (*way.split("\n"), "true", "true"):  # keys are lost while raw mode begins
+        child.sendline(line)
+        if not child.expect(["n1: logged out", pexpect.TIMEOUT], timeout=3):
+            break
+    child.sendline("@n1 echo a''new")
+    child.expect(r"\[n1\] anew")
+    running.terminate()
+    running.communicate(timeout=30)
 
 
 def test_leaving_asks_while_a_one_shot_is_under_way(place: Place) -> None:
