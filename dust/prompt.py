@@ -8,9 +8,10 @@ import signal
 import termios
 from collections.abc import Iterable
 
-from prompt_toolkit import PromptSession
+from prompt_toolkit import PromptSession, search
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
+from prompt_toolkit.filters import is_searching
 from prompt_toolkit.formatted_text import StyleAndTextTuples, fragment_list_width
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import create_output
@@ -219,6 +220,8 @@ class Prompt:
 
         @keys.add("enter")
         def _(event: KeyPressEvent) -> None:
+            if is_searching():
+                search.accept_search()
             buffer = event.current_buffer
             at_end = not buffer.document.text_after_cursor.strip()
             if at_end and self._shell.goes_on(buffer.text):
@@ -226,7 +229,7 @@ class Prompt:
             else:
                 buffer.validate_and_handle()
 
-        @keys.add("c-c")
+        @keys.add("c-c", filter=~is_searching)
         def _(event: KeyPressEvent) -> None:
             if event.current_buffer.text:
                 event.current_buffer.reset()
@@ -236,7 +239,7 @@ class Prompt:
                     self._context.printer.tell(_CUT)
                     self._context.printer.flush()
 
-        @keys.add("c-d")
+        @keys.add("c-d", filter=~is_searching)
         def _(event: KeyPressEvent) -> None:
             if event.current_buffer.text:
                 event.current_buffer.delete()

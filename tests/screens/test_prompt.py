@@ -68,6 +68,25 @@ def test_how_far_a_line_is_stands_above_the_prompt_while_it_lasts(dust: Start, h
     assert b"0/2 done" not in screen.raw
 
 
+def test_ctrl_r_searches_the_history(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("!echo fi''rst")
+    screen.wait_for("first")
+    screen.line("!echo sec''ond")
+    screen.wait_for("second")
+    screen.send("half a li")
+    screen.wait_for("$ half a li")
+    screen.send("\x12fi''")
+    screen.wait_for("$ !echo fi''rst\nI-search backward: fi''")
+    screen.send("\x03")
+    screen.wait(lambda text: text.endswith("$ half a li"))
+    screen.send("\x12fi''")
+    screen.wait_for("$ !echo fi''rst\nI-search backward: fi''")
+    screen.send("\r")
+    screen.wait(lambda text: text.endswith("$ !echo fi''rst\nfirst\ndust:local$"))
+
+
 def test_a_session_that_ended_with_its_node_is_not_counted(dust: Start, home: Path) -> None:
     (change,) = LocalBackend(home / "local").create(["brief"])
     assert not change.error
