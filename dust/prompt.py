@@ -73,6 +73,7 @@ class Prompt:
             enable_history_search=True,
         )
         self._session.app.min_redraw_interval = PACE
+        self._session.app.terminal_size_polling_interval = None  # a signal says it
         self._above = Above(self._context, self._session)
         self._context.typed = self._history.get_strings
         self._context.display.stirred = self._stirred

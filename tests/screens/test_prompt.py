@@ -520,3 +520,17 @@ def test_a_plugins_line_is_no_input_of_what_runs(dust: Start, home: Path) -> Non
         assert "[worker1] echo mine" not in screen.text
     finally:
         plugin.unlink()
+
+
+def test_an_idle_prompt_sleeps(dust: Start) -> None:
+    def wake_ups(pid: int) -> list[str]:
+        return re.findall(r"(?m)^voluntary_ctxt.*$", Path(f"/proc/{pid}/status").read_text())
+
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("@worker* hostname")
+    screen.wait_for("2 ready$")
+    deadline, before = time.monotonic() + 30, [""]
+    while before != (before := wake_ups(screen.pid)):
+        assert time.monotonic() < deadline
+        time.sleep(1.2)  # is the time in which it must not wake up
