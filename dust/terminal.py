@@ -158,8 +158,9 @@ class Terminal:
         still already goes on when something is read.
         """
         self.unread = unread
-        for fd in _held:
-            os.set_blocking(fd, not unread)
+        with contextlib.suppress(OSError):  # the child ends at this moment
+            for fd in _held:
+                os.set_blocking(fd, not unread)
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell the terminal, and thereby the remote one, its size."""

@@ -9,6 +9,7 @@ import array
 import contextlib
 import os
 import select
+import signal
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ class Worker:
     def __init__(self, pipe: socket.socket, lifeline: int | None = None) -> None:
         self._pipe = pipe
         self._lifeline = [] if lifeline is None else [lifeline]
+        self._children: list[int] = []  # readable when a child has ended
         self._decoder = messages.Decoder()
         self._out = bytearray()
         self._fds: list[int] = []
@@ -47,6 +49,7 @@ class Worker:
     def run(self) -> None:
         """Serve until the pipe or the session ends."""
         self._pipe.setblocking(False)
+        self._children = [watch_children()]
         with contextlib.suppress(EOFError):
             while self._session is None or not self._session.over:
                 if self._copier:
@@ -58,7 +61,7 @@ class Worker:
     def turn(self) -> None:
         """Wait for either side, and pass on what there is."""
         session = self._session
-        readers = [self._pipe.fileno(), *self._lifeline]
+        readers = [self._pipe.fileno(), *self._lifeline, *self._children]
         writers: list[int] = [self._pipe.fileno()] if self._out else []
         timeout = None
         if session:
@@ -77,6 +80,8 @@ class Worker:
         readable, writable, _ = select.select(readers, writers, [], timeout)
         if self._lifeline and self._lifeline[0] in readable:
             raise EOFError
+        if self._children and self._children[0] in readable:
+            self._woken()
         if session and session.terminal.fd in readable:
             session.read()
         if session and session.terminal.fd in writable:
@@ -94,6 +99,11 @@ class Worker:
         if not session.over and not session.terminal.unread:
             session.terminal.leave_unread(True)
             session.read()  # which ends the write() that its ssh may be in
+
+    def _woken(self) -> None:
+        """A child has ended, of which the handler of SIGCHLD takes note."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._children[0], 64)
 
     def _copy(self, copier: Copier) -> None:
         """Wait and pass on until a copy is over. Raises EOFError if the coordinator is gone."""
@@ -174,6 +184,9 @@ class Worker:
         def woken(fd: int) -> None:
             if fd in self._lifeline:
                 raise EOFError
+            if fd in self._children:
+                self._woken()
+                return
             self._listen()
             self._speak()
             if session.over:
@@ -181,7 +194,7 @@ class Worker:
 
         self._attached = True
         try:
-            watched = [self._pipe.fileno(), *self._lifeline]
+            watched = [self._pipe.fileno(), *self._lifeline, *self._children]
             session.interact((fds[0], fds[1]), watched, woken)
         finally:
             self._attached = False
@@ -221,9 +234,13 @@ class Worker:
     def _outlive(self, session: Session) -> None:
         """Its ssh stays until nobody goes through it any more, or dust is gone."""
         terminal = session.terminal
+        watched = [terminal.fd, *self._lifeline, *self._children]
         with contextlib.suppress(EOFError):
-            while terminal.fd in select.select([terminal.fd, *self._lifeline], [], [])[0]:
-                terminal.read()
+            while not set(self._lifeline) & set(readable := select.select(watched, [], [])[0]):
+                if terminal.fd in readable:
+                    terminal.read()
+                else:
+                    self._woken()
 
     def _tidy(self, copier: Copier) -> None:
         """Nobody listens any more: a copy is not left half done."""
@@ -231,6 +248,15 @@ class Worker:
         while not copier.over:
             timeout = max(0.0, (copier.deadline or 0.0) - time.monotonic())
             copier.turn(*select.select(copier.readers, copier.writers, [], timeout)[:2])
+
+
+def watch_children() -> int:
+    """A descriptor that SIGCHLD makes readable: even one right before a wait ends that wait."""
+    reading, writing = os.pipe()
+    for end in (reading, writing):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    return reading
 
 
 def rehearse() -> None:

@@ -16,7 +16,7 @@ import sys
 
 from dust.limits import take_turns
 from dust.terminal import child_ended
-from dust.worker import Worker, rehearse
+from dust.worker import Worker, rehearse, watch_children
 
 #: Most sockets in one request.
 BATCH = 128
@@ -38,7 +38,9 @@ def main(lifeline: int, held: int) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    children = _watch_children()
+    # Workers inherit the handler: to change it costs one more than to be woken once.
+    signal.signal(signal.SIGCHLD, child_ended)
+    children = watch_children()
     take_turns(inherited=True)
     rehearse()
     lifeline, held = _lowered(lifeline), _lowered(held)
@@ -69,19 +71,6 @@ def _lowered(fd: int) -> int:
     lowered = os.dup(fd)
     os.close(fd)
     return lowered
-
-
-def _watch_children() -> int:
-    """A descriptor that is readable when a child has ended.
-
-    The handler is inherited, since to change it costs a worker more than to be woken once.
-    """
-    reading, writing = os.pipe()
-    for end in (reading, writing):
-        os.set_blocking(end, False)
-    signal.signal(signal.SIGCHLD, child_ended)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    return reading
 
 
 def _reap() -> None:
