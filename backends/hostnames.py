@@ -11,14 +11,13 @@ from typing import NamedTuple
 
 from dust import nodeset
 from dust.errors import TargetError
+from dust.ssh import NAME
 
-# Neither a name nor what follows its login may begin like an option, or be missing.
-_NAME = re.compile(r"(?!-)(?!@)(?!.*@(?:-|\Z))[A-Za-z0-9_.:%@\[\]-]+")
-_ALLOWED = re.compile(r"[A-Za-z0-9_.:%@\[\]-]")
-_SIX = re.compile(r"(?:[^@\[\]]*@)?\[([^\[\]]*)\][^\[\]]*")
+_ALLOWED = r"[A-Za-z0-9_.:%@\[\]-]"
+_SIX = r"(?:[^@\[\]]*@)?\[([^\[\]]*)\][^\[\]]*"
 # Ansible's ranges; those of numbers mean what `nodeset` writes with `-` and `/`.
-_NUMBERS = re.compile(r"\[(\d*):(\d+)(?::(\d+))?\]")
-_LETTERS = re.compile(r"\[([A-Za-z]):([A-Za-z])(?::(\d+))?\]")
+_NUMBERS = r"\[(\d*):(\d+)(?::(\d+))?\]"
+_LETTERS = r"\[([A-Za-z]):([A-Za-z])(?::(\d+))?\]"
 
 
 class Address(NamedTuple):
@@ -36,11 +35,11 @@ class Address(NamedTuple):
 
 def refusal(name: str) -> str:
     """Why ssh cannot take this as the name of a host; "" if it can."""
-    if _NAME.fullmatch(name):
+    if re.fullmatch(NAME, name):
         return ""
     if not name:
         return "the name of a host is missing"
-    odd = next((char for char in name if not _ALLOWED.fullmatch(char)), "")
+    odd = next((char for char in name if not re.fullmatch(_ALLOWED, char)), "")
     if "{{" in name:
         reason = "templates are not evaluated"
     elif odd:
@@ -102,7 +101,7 @@ def expand(pattern: str) -> list[str]:
 
 
 def _has_ipv6(item: str) -> bool:
-    match = _SIX.fullmatch(item)
+    match = re.fullmatch(_SIX, item)
     try:
         return bool(match and IPv6Address(match[1]))
     except ValueError:
@@ -111,13 +110,13 @@ def _has_ipv6(item: str) -> bool:
 
 def _lettered(item: str) -> Iterator[str]:
     """The patterns with ranges of numbers only that an item stands for."""
-    item = _NUMBERS.sub(lambda m: f"[{m[1] or 0}-{m[2]}{'/' + m[3] if m[3] else ''}]", item)
+    item = re.sub(_NUMBERS, lambda m: f"[{m[1] or 0}-{m[2]}{'/' + m[3] if m[3] else ''}]", item)
     from string import ascii_letters  # few lists have a range of letters
 
     parts: list[str] = []
     end = 0
     choices: list[str] = []
-    for match in _LETTERS.finditer(item):
+    for match in re.finditer(_LETTERS, item):
         first, last = ascii_letters.index(match[1]), ascii_letters.index(match[2])
         step = min(int(match[3] or 1), len(ascii_letters))
         if last < first or not step:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -127,6 +126,8 @@ class _Reader:
 
     def _included(self, patterns: Sequence[str]) -> Iterator[Path]:
         """The files that Include means; one that does not exist is none."""
+        import glob  # few files include others
+
         for pattern in patterns:
             # What a backslash does for glob(3), brackets do for Python's glob.
             plain = re.sub(r"\\(.)", r"[\1]", os.path.expanduser(pattern))

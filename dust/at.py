@@ -68,11 +68,11 @@ if TYPE_CHECKING:
     from dust.run import Run
 
 # An option of ssh's, where clush has its -o.
-_SSH_OPTION = re.compile(r"[A-Z][A-Za-z]+[ =]")
+_SSH_OPTION = r"[A-Z][A-Za-z]+[ =]"
 #: What is done with the output or the time, which a command that has the terminal does not know.
 _HANDLING = ("-b", "--json", "-o", "-e", "-n", "-u", "--retry", "--fail-fast")
 # A login name as ssh takes it, also one of a domain.
-_USER = re.compile(r"(?!-)[A-Za-z0-9_.@+\\-]+")
+_USER = r"(?!-)[A-Za-z0-9_.@+\\-]+"
 
 NAME = "dust-at"
 #: The exit status for what is no node's fault.
@@ -158,7 +158,7 @@ def _check(options: dict[str, Any]) -> None:
         raise UsageError("there is no command")
     if command.startswith("-") and command != "--":
         raise UsageError(f"{command} stands after the target: options come before it")
-    if options["-o"] and _SSH_OPTION.match(options["-o"]):
+    if options["-o"] and re.match(_SSH_OPTION, options["-o"]):
         raise UsageError("-o takes a folder for the output; options of ssh are read from -F")
     if options["-o"] and options["-e"]:
         if os.path.abspath(options["-o"]) == os.path.abspath(options["-e"]):
@@ -202,7 +202,7 @@ def _preferences(options: dict[str, Any]) -> list[str]:
     """What was asked of ssh itself."""
     asked: list[str] = []
     if user := options["-l"]:
-        if not _USER.fullmatch(user):
+        if not re.fullmatch(_USER, user):
             raise UsageError(f"-l {user}: this is no name of a user")
         asked += ["-o", f"User={user}"]
     return asked + _connect_timeout(options)

@@ -29,10 +29,10 @@ from dust.near import near
 if TYPE_CHECKING:
     import yaml
 
-_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}", re.ASCII)
-_LOGIN = re.compile(r"(?!-)[\w.@+\\-]*[\w.@+-]", re.ASCII)
+_NAME = r"(?a)[A-Za-z0-9_][\w.-]{0,99}"
+_LOGIN = r"(?a)(?!-)[\w.@+\\-]*[\w.@+-]"
 # What ssh's configuration cannot take in quotes.
-_UNFIT = re.compile(r'["\\\x00-\x1f\x7f]|\$\{')
+_UNFIT = r'["\\\x00-\x1f\x7f]|\$\{'
 _DEEPEST, _LARGEST = 3, 4 << 20
 
 
@@ -61,7 +61,7 @@ def folder() -> Path:
 
 def check_name(name: str) -> str:
     """A cluster's name as it is; raises `ValueError` for what cannot be one."""
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise ValueError(
             f"{name!r} cannot be a cluster's name: letters, digits, '_', '-' and '.', "
             "a letter, digit or '_' first, at most 100"
@@ -71,14 +71,14 @@ def check_name(name: str) -> str:
 
 def check_login(user: str) -> str:
     """A login user as it is; raises `ValueError` for what ssh would not take for one."""
-    if user and not _LOGIN.fullmatch(user):
+    if user and not re.fullmatch(_LOGIN, user):
         raise ValueError(f"{user!r} cannot be the name of a login user")
     return user
 
 
 def check_key(key: str) -> str:
     """The path of a key as it is; raises `ValueError` for what ssh cannot take."""
-    if _UNFIT.search(key):
+    if re.search(_UNFIT, key):
         raise ValueError(f"ssh cannot take a key of this name: {key!r}")
     return key
 

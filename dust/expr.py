@@ -30,11 +30,11 @@ SESSION_WORDS = ("ready", "busy", "waiting", "down")
 RUN_WORDS = ("ok", "failed", "timeout", "unreachable", "differs", "last")
 #: Parentheses within each other, atoms in all and ranges in one atom, at the most.
 _DEEPEST, _LARGEST, _RANGES = 50, 10_000, 10
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_KEY = r"[A-Za-z_][A-Za-z0-9_.-]*"
 _NUMBER = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.A)
 _TEXT = re.compile(r"[^\s,&!()'\"*?\[\\=]+")
-_UNFIT = re.compile(r"[\s'\"]")
-_GROUP = re.compile(r"[A-Za-z0-9_.-]+(?::[A-Za-z0-9_.-]+)?")
+_UNFIT = r"[\s'\"]"
+_GROUP = r"@[A-Za-z0-9_.-]+(?::[A-Za-z0-9_.-]+)?"
 
 
 class Name(NamedTuple):
@@ -176,6 +176,9 @@ class _Parser:
     def _next(self) -> str:
         return self._text[self._at] if self._at < self._end else ""
 
+    def _since(self, start: int) -> str:
+        return self._text[start : self._at]
+
     def _union(self) -> Expr:
         start = self._at
         bare = self._next() == "!"
@@ -238,8 +241,8 @@ class _Parser:
         key = ""
         plain = True  # nothing quoted so far, so that `key=`, `%`, `@` and numbers can be meant
         while (char := self._next()) and char not in ",&!()":
-            if char == "=" and plain and not key and _KEY.fullmatch(self._text, start, self._at):
-                key = self._text[start : self._at]
+            if char == "=" and plain and not key and re.fullmatch(_KEY, self._since(start)):
+                key = self._since(start)
                 pieces = []
                 self._at += 1
                 continue
@@ -252,7 +255,7 @@ class _Parser:
         glob = Glob(parts(pieces))
         if key:
             return Property(ALIASES.get(key.lower(), key.lower()), glob)
-        return self._special(start, self._text[start : self._at]) or (
+        return self._special(start, self._since(start)) or (
             All() if glob == Glob((Part("*"),)) else Name(glob)
         )
 
@@ -260,7 +263,7 @@ class _Parser:
         if raw.startswith("%"):
             return self._word(start, raw[1:])
         if raw.startswith("@"):
-            if not _GROUP.fullmatch(raw, 1):
+            if not re.fullmatch(_GROUP, raw):
                 raise self._wrong(f"{raw} is no name of a node group", start)
             return Group(raw[1:])
         if number := _NUMBER.fullmatch(raw):
@@ -301,8 +304,8 @@ class _Parser:
         if end < 0:
             raise self._wrong("a bracket has no partner", at)
         self._at = end + 1
-        if unfit := _UNFIT.search(self._text, at, end):
-            raise self._wrong("a space or a quote cannot stand in brackets", unfit.start())
+        if unfit := re.search(_UNFIT, self._text[at:end]):
+            raise self._wrong("a space or a quote cannot stand in brackets", at + unfit.start())
         try:
             return bracket(self._text[at + 1 : end])
         except TargetError as error:

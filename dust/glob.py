@@ -14,7 +14,7 @@ from dust.errors import TargetError
 _STARS = 20
 #: Lists of numbers and spans that are too many to be spelled out may have this many items.
 _SPANS = 100
-_NUMERIC = re.compile(r"[0-9,/-]+")
+_NUMERIC = r"[0-9,/-]+"
 #: What, besides space, has to be quoted in a target to stand for itself.
 SPECIAL = frozenset(",&!()'\"*?[]\\=%@")
 
@@ -164,7 +164,7 @@ def _character(part: Part) -> str:
 
 def bracket(content: str) -> Part:
     """The piece that brackets with this content are: numbers or characters."""
-    if _NUMERIC.fullmatch(content):
+    if re.fullmatch(_NUMERIC, content):
         nodeset.numbers(content)
         return Part("range", content)
     return Part("class", content)

@@ -7,7 +7,6 @@ connection that it shares by itself.
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections import deque
@@ -187,9 +186,11 @@ def _speaks(path: str, says: re.Pattern[str], depth: int = 0) -> bool:
     for found in says.finditer(text):
         if found[1] or depth > _DEEPEST or "${" in found[2]:
             return True
+        from glob import glob  # few files include others
+
         for pattern in re.findall(r'"([^"]*)"|([^\s"]+)', found[2]):
             plain = os.path.expanduser("".join(pattern)).replace("\\", "")
             where = os.path.join(os.path.expanduser("~/.ssh"), plain)
-            if any(_speaks(file, says, depth + 1) for file in glob.glob(where)):
+            if any(_speaks(file, says, depth + 1) for file in glob(where)):
                 return True
     return False

@@ -15,14 +15,13 @@ from dust.errors import TargetError
 
 #: Most names that one pattern may stand for.
 MOST = 100_000
-_SPAN = re.compile(r"(\d+)(?:-(\d+)(?:/(\d+))?)?")
-_DIGITS = re.compile(r"\d+")
-_PART = re.compile(
-    r"""\[(?P<range>[^\]]*)\]|(?P<text>[^\[\]'"]+)|(?P<quote>['"])(?P<quoted>.*?)(?P=quote)|.""",
-    re.S,
+_SPAN = r"(\d+)(?:-(\d+)(?:/(\d+))?)?"
+_DIGITS = r"\d+"
+_PART = (
+    r"""(?s)\[(?P<range>[^\]]*)\]|(?P<text>[^\[\]'"]+)|(?P<quote>['"])(?P<quoted>.*?)(?P=quote)|."""
 )
 #: What `expand` would not take for a part of a name.
-_ODD = re.compile(r"""[\[\],'"]""")
+_ODD = r"""[\[\],'"]"""
 #: Most digits in a number: what is longer is no count of machines.
 LONGEST = 12
 #: Characters that as many names may have on average.
@@ -36,7 +35,7 @@ def numbers(spans: str) -> list[tuple[range, int]]:
     """
     found: list[tuple[range, int]] = []
     for span in spans.split(","):
-        match = _SPAN.fullmatch(span)
+        match = re.fullmatch(_SPAN, span)
         if not match or not span.isascii():
             raise TargetError(f"[{spans}]: {span!r} is no number or range such as 1-5 or 0-10/2")
         first, last, step = match[1], match[2] or match[1], match[3] or "1"
@@ -73,7 +72,7 @@ def expand(pattern: str) -> list[str]:
     for item in split(pattern):
         parts: list[list[str]] = []
         total = 1
-        for match in _PART.finditer(item):
+        for match in re.finditer(_PART, item):
             if match["text"] or match["quote"]:
                 parts.append([match["text"] or match["quoted"]])
                 continue
@@ -139,7 +138,7 @@ def grouped(said: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def _is_odd(name: str) -> bool:
-    return not name or name != name.strip() or _ODD.search(name) is not None
+    return not name or name != name.strip() or re.search(_ODD, name) is not None
 
 
 def _quoted(name: str) -> str:
@@ -154,7 +153,7 @@ def _shapes(name: str) -> list[tuple[tuple[str, str], str]]:
         return []
     found = [
         ((name[: match.start()], name[match.end() :]), match[0])
-        for match in _DIGITS.finditer(name)
+        for match in re.finditer(_DIGITS, name)
         if len(match[0]) <= LONGEST
     ]
     return found[::-1]

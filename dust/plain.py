@@ -14,14 +14,14 @@ SGR = rf"\x1b{SGR_REST}"
 #: Marks that reorder or break a line where no newline is, for a class of a regular expression.
 MARKS = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 
-_COLOUR = re.compile(SGR.encode())
-_UNPRINTABLE = re.compile(f"[\x00-\x1f\x7f-\x9f{MARKS}\ud800-\udfff]")
+_COLOUR = SGR.encode()
+_UNPRINTABLE = f"[\x00-\x1f\x7f-\x9f{MARKS}\ud800-\udfff]"
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def strip_colours(data: bytes) -> bytes:
     """Return what a Screen gave without its colours, for files and pipes."""
-    return _COLOUR.sub(b"", data) if b"\x1b" in data else data
+    return re.sub(_COLOUR, b"", data) if b"\x1b" in data else data
 
 
 def printable(text: str) -> str:
@@ -30,13 +30,13 @@ def printable(text: str) -> str:
     Controls become escapes (`\n`, `\x1b`), undecodable bytes of file names too, and marks that
     reorder or break lines are named (`<U+202E>`).
     """
-    return _UNPRINTABLE.sub(lambda found: escaped(found[0]), text)
+    return re.sub(_UNPRINTABLE, lambda found: escaped(found[0]), text)
 
 
 def legible(text: str, *, colours: bool = False) -> str:
     """Return any text as lines that a terminal shows as they are, but for tabs and `colours`."""
     kept = rf"([\n\t]|{SGR})" if colours else r"([\n\t])"
-    pattern = f"{kept}|{_UNPRINTABLE.pattern}"
+    pattern = f"{kept}|{_UNPRINTABLE}"
     return re.sub(pattern, lambda found: found[1] or escaped(found[0]), text)
 
 

@@ -117,7 +117,8 @@ def borrow(folder: Path) -> None:
     If there are any, `Sharing.lent` is true until this process ends. Raises OSError.
     """
     _unlink_dangling(folder)
-    lent = [name for name in os.listdir(folder) if _LENT in name and not _is_dead(name)]
+    ours = [name for name in os.listdir(folder) if _LENT in name and _owner(name)]
+    lent = [name for name in ours if _lives(_owner(name))]
     for name in lent:
         at = name.partition(_LENT)[2]
         if "." not in at:  # or ssh has just begun to make it
@@ -131,7 +132,7 @@ def borrow(folder: Path) -> None:
 def _sweep(folder: Path) -> None:
     """Remove what belongs to processes of this machine that are gone."""
     for name in os.listdir(folder):
-        if _is_dead(name):
+        if (owner := _owner(name)) and not _lives(owner):
             (folder / name).unlink(missing_ok=True)
     _unlink_dangling(folder)
 
@@ -147,14 +148,20 @@ def _unlink(folder: Path, unwanted: Callable[[str], bool]) -> None:
             Path(entry).unlink(missing_ok=True)
 
 
-def _is_dead(name: str) -> bool:
-    """Whether it belongs to a process of this machine that is gone."""
+def _owner(name: str) -> int:
+    """The process of this machine that it belongs to, gone or not; 0 if it is no such name."""
     owner, dot, _ = name.partition(".")
-    if not dot or not owner.startswith(_MACHINE):
+    try:
+        return int(owner.removeprefix(_MACHINE), 16) if dot and owner.startswith(_MACHINE) else 0
+    except ValueError:  # somebody else's file
+        return 0
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
         return False
-    with suppress(PermissionError):  # somebody else's
-        try:
-            os.kill(int(owner[len(_MACHINE) :], 16), 0)
-        except (ProcessLookupError, OverflowError):
-            return True
-    return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

@@ -30,14 +30,15 @@ ONE_SHOT: Mapping[str, str] = {**DEFAULTS, "LogLevel": "ERROR"}
 # each other on many nodes.
 _NEEDED = ("-e", "none", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes")
 
-# Neither the name nor what follows its login may begin like an option, or be missing.
-_NAME = re.compile(r"(?!-)(?!.*@(?:-|\Z))(?!@)[A-Za-z0-9_.:%@\[\]-]+")
+#: What ssh can take as the name of a host: neither it nor what follows its login may begin like an
+#: option, or be missing.
+NAME = r"(?!-)(?!.*@(?:-|\Z))(?!@)[A-Za-z0-9_.:%@\[\]-]+"
 # Where the name is not looked up, what could be read as a login has no place in it.
-_PLAIN = re.compile(r"(?!-)[A-Za-z0-9_.-]+")
-_GLOB = re.compile(r"([*?\[])")
+_PLAIN = r"(?!-)[A-Za-z0-9_.-]+"
+_GLOB = r"([*?\[])"
 
 # One host of a ProxyJump: what is not written like this is left to ssh alone.
-_HOP = re.compile(r"(?![-@])[A-Za-z0-9_.:@\[\]-]+")
+_HOP = r"(?![-@])[A-Za-z0-9_.:@\[\]-]+"
 
 # A socket's path may have so many bytes; ssh adds 17 while it binds one, and makes 40 of %C.
 _LONGEST_SOCKET = (107 if sys.platform == "linux" else 103) - 17
@@ -79,9 +80,13 @@ def host(node: Node) -> str:
     A node whose address is known may have a name that ssh cannot take: it then goes by its id.
     Raises SessionError where ssh can take neither.
     """
-    if "HostName" in node.ssh and not _PLAIN.fullmatch(node.name) and _PLAIN.fullmatch(node.id):
+    if (
+        "HostName" in node.ssh
+        and not re.fullmatch(_PLAIN, node.name)
+        and re.fullmatch(_PLAIN, node.id)
+    ):
         return node.id
-    if not _NAME.fullmatch(node.name):
+    if not re.fullmatch(NAME, node.name):
         raise SessionError(ascii(node.name), "ssh cannot take this as the name of a host")
     return node.name
 
@@ -169,7 +174,7 @@ def _relayed(words: Sequence[str]) -> list[str]:
 def _hops(hops: str) -> list[str]:
     """The words for the last host of a ProxyJump, and for the way there."""
     *before, last = hops.split(",")
-    if not all(map(_HOP.fullmatch, (*before, last))):
+    if not all(re.fullmatch(_HOP, hop) for hop in (*before, last)):
         raise SessionError(ascii(hops), "this ProxyJump cannot be shared")
     return [*(("-J", ",".join(before)) if before else ()), "--", f"ssh://{last}"]
 
@@ -180,7 +185,7 @@ def block(node: Node, facts: Mapping[str, str], *, by_name: bool) -> str:
     Not `by_name`, it is for the id alone. Raises SessionError where ssh can take neither.
     """
     names = [host(node)] if by_name else []
-    if _PLAIN.fullmatch(node.id) and node.id not in names:
+    if re.fullmatch(_PLAIN, node.id) and node.id not in names:
         names.append(node.id)
     if not names:
         raise SessionError(node.name, f"ssh cannot take its id: {ascii(node.id)}")
@@ -210,4 +215,4 @@ def _included(path: Path) -> str:
     text = os.path.abspath(path)
     if re.search(r'["\\\n\0]', text):
         raise SessionError("ssh", f"ssh cannot include a file of this name: {text!r}")
-    return '"' + _GLOB.sub(r"\\\1", text) + '"'
+    return '"' + re.sub(_GLOB, r"\\\1", text) + '"'

@@ -44,12 +44,12 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cloud")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def demo(place: Path) -> Iterator[Screen]:
     env = {**os.environ, "TMPDIR": str(place), "PYTHONWARNINGS": "ignore"}
     with Screen([sys.executable, "-c", DEMO, str(ROOT), "--cloud"], env, 60, 150) as screen:
@@ -108,7 +108,17 @@ def printed(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 
 
-def test_existing_instances_are_assigned_to_a_cluster(demo: Screen) -> None:
+def test_the_first_description(demo: Screen, place: Path) -> None:
+    """One session, from the first line to the last: each step goes on from the one before."""
+    _assigns_existing_instances_to_a_cluster(demo)
+    _brings_up_a_cluster_with_a_single_command(demo, place)
+    _selects_nodes_and_talks_to_them(demo)
+    _stops_and_starts_a_working_set(demo, place)
+    _terminates_and_deletes(demo, place)
+    _leaves_nothing(demo, place)
+
+
+def _assigns_existing_instances_to_a_cluster(demo: Screen) -> None:
     text = typed(demo, "show")
     assert "Nodes in region: us-east-1" in text
     assert table(text) == printed(WEB)[1:]
@@ -124,7 +134,7 @@ def test_existing_instances_are_assigned_to_a_cluster(demo: Screen) -> None:
     demo.wait(lambda text: "[web1] /tmp" in text and "[web2] /tmp" in text)
 
 
-def test_a_cluster_is_brought_up_with_a_single_command(demo: Screen, place: Path) -> None:
+def _brings_up_a_cluster_with_a_single_command(demo: Screen, place: Path) -> None:
     spec = home(place) / "slurm1.yaml"
     text = typed(demo, f"cluster create {spec}", ("slurm1, 3 nodes, in ec2 us-east-1?", "y"))
     assert "slurm1: ssh answers on all nodes" in text
@@ -136,7 +146,7 @@ def test_a_cluster_is_brought_up_with_a_single_command(demo: Screen, place: Path
     assert sum("dust-slurm1" in file.read_text() for file in files) == 3
 
 
-def test_targets_and_sessions(demo: Screen) -> None:
+def _selects_nodes_and_talks_to_them(demo: Screen) -> None:
     demo.forget()
     demo.line("@worker* cd /tmp")
     demo.line("@worker* pwd")
@@ -145,7 +155,7 @@ def test_targets_and_sessions(demo: Screen) -> None:
     assert names(typed(demo, "show lifecycle=spot")) == WORKERS
 
 
-def test_stop_and_start_a_working_set(demo: Screen, place: Path) -> None:
+def _stops_and_starts_a_working_set(demo: Screen, place: Path) -> None:
     typed(demo, "use slurm1")
     assert table(typed(demo, "show")) == printed(SLURM)
     typed(demo, "stop worker*", ("[y/N]", "y"))
@@ -159,7 +169,7 @@ def test_stop_and_start_a_working_set(demo: Screen, place: Path) -> None:
     typed(demo, "use *")
 
 
-def test_terminate_and_delete(demo: Screen, place: Path) -> None:
+def _terminates_and_deletes(demo: Screen, place: Path) -> None:
     typed(demo, "terminate worker[2-2]", ("[y/N]", "y"))
     assert len(nodes(place)) == 4
     text = typed(demo, "cluster list")
@@ -171,7 +181,7 @@ def test_terminate_and_delete(demo: Screen, place: Path) -> None:
     assert table(typed(demo, "show")) == printed(WEB)
 
 
-def test_nothing_is_left(demo: Screen, place: Path) -> None:
+def _leaves_nothing(demo: Screen, place: Path) -> None:
     demo.line("exit")
     assert demo.wait_for_end(30) == 0
     assert list(place.glob("dust-demo-*/run-*")) == []
