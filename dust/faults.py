@@ -10,8 +10,8 @@ from dust import config
 from dust.errors import DustError
 from dust.printer import Printer
 
-#: The file of Python's own `exit()`.
-_EXIT = "<frozen _sitebuiltins>"
+#: The module that calls a command's function.
+_CALLER = "dust.command"
 
 
 def tell(error: Exception, printer: Printer) -> int:
@@ -37,10 +37,15 @@ def tell_exit(error: SystemExit, printer: Printer) -> int:
 
 
 def _place(error: BaseException) -> str:
-    """The file and line where something was raised; for `exit()` where that is called."""
+    """The last line of the command's own file on the way to where it was raised.
+
+    Where no command is at work, or is only being called, the line that raised it.
+    """
     frames = traceback.extract_tb(error.__traceback__)
-    where = next((each for each in reversed(frames) if each.filename != _EXIT), frames[-1])
-    return f"{where.filename}:{where.lineno}"
+    callers = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    inside = frames[callers.index(_CALLER) + 1 :] if _CALLER in callers else []
+    where = [each for each in inside if each.filename == inside[0].filename] or frames
+    return f"{where[-1].filename}:{where[-1].lineno}"
 
 
 def _private(path: str, flags: int) -> int:

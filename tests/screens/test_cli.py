@@ -325,14 +325,17 @@ def test_a_plugin_that_raises_is_reported_and_the_shell_lives(home: Path) -> Non
     folder.mkdir(exist_ok=True)
     plugin = folder / "oops.py"
     plugin.write_text(
-        '"""oops"""\nfrom dust.command import Dust, command\n\n\n@command\n'
+        '"""oops"""\nfrom pathlib import Path\nfrom dust.command import Dust, command\n\n\n@command\n'
         'def oops(dust: Dust) -> None:\n    """Fail.\n\n    Usage: oops\n    """\n    1 / 0\n'
+        '\n\n@command\ndef astray(dust: Dust) -> None:\n    """Fail elsewhere.\n\n    Usage: astray'
+        '\n    """\n    read("nowhere")\n\n\ndef read(text: str) -> None:\n    Path(text).read_text()\n'
     )
     try:
-        done = dust(home, "-c", "oops", "-c", "@worker1 echo fine")
+        done = dust(home, "-c", "oops", "-c", "astray", "-c", "@worker1 echo fine")
     finally:
         plugin.unlink()
-    assert f"ZeroDivisionError: division by zero ({plugin}:11)" in done.stderr
+    assert f"ZeroDivisionError: division by zero ({plugin}:12)" in done.stderr
+    assert f"No such file or directory: 'nowhere' ({plugin}:25)" in done.stderr
     assert done.stdout == "[worker1] fine\n"
     assert done.returncode == 1
 
