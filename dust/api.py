@@ -87,6 +87,7 @@ class Dust(Protocol):
         """Run a line in the sessions of a target's running nodes and wait for all to end.
 
         After `timeout` seconds, results of nodes that are not done have no status and an error.
+        A line after which a shell would wait for more is a `UsageError`.
         """
         ...
 

@@ -128,8 +128,10 @@ class Context:
     def run(self, target: str, line: str, timeout: float | None = None) -> list[Result]:
         """Run a line quietly on a target's nodes and wait for the results.
 
-        Where something else runs it waits for the prompt.
+        Where something else runs it waits for the prompt. Nothing could follow an unfinished
+        line (UsageError).
         """
+        lines.check_whole(line)
         run = self.send(self.addressed(target), line, quiet=True)
         try:
             self._tell_busy(run)

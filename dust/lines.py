@@ -20,6 +20,7 @@ __all__ = [
     "Raw",
     "Remote",
     "System",
+    "check_whole",
     "expand",
     "filled",
     "leaves_open",
@@ -106,6 +107,12 @@ def parse(text: str) -> Action:
     if text[0] == "?":
         return Local("help", f"help {text[1:]}".rstrip())
     return Local(text.split(None, 1)[0], text)
+
+
+def check_whole(line: str) -> None:
+    """Raise `UsageError` for a line after which a shell would wait for more."""
+    if what := unfinished(line):
+        raise UsageError(f"the line is unfinished: a shell would wait for more ({what})")
 
 
 def leaves_open(what: str, line: str) -> bool:

@@ -92,17 +92,13 @@ class Shell:
     def _remote(self, action: lines.Remote, wait: bool) -> int:
         context = self.context
         nodes = context.addressed(action.target)
-        self._check_complete(nodes, action.line)
+        if self.continues(nodes, action.line):
+            lines.check_whole(action.line)
         run = context.send(nodes, action.line)
         if not wait:
             return 0
         waiting = context.waiter.wait_for_run(run)
         return 0 if waiting else run.status
-
-    def _check_complete(self, nodes: list[Node], line: str) -> None:
-        if self.continues(nodes, line):
-            what = lines.unfinished(line)
-            raise UsageError(f"the line is unfinished: a shell would wait for more ({what})")
 
     def continues(self, nodes: list[Node], line: str) -> bool:
         """Whether a line is unfinished as a command, and some node would take it as one."""

@@ -340,6 +340,22 @@ def test_a_plugin_that_raises_is_reported_and_the_shell_lives(home: Path) -> Non
     assert done.returncode == 1
 
 
+def test_a_line_of_a_plugin_that_is_unfinished_is_refused(home: Path) -> None:
+    plugin = home / "plugins" / "half.py"
+    plugin.parent.mkdir(exist_ok=True)
+    plugin.write_text(
+        '"""half"""\nfrom dust.command import Dust, command\n\n\n@command\n'
+        'def half(dust: Dust) -> None:\n    """Ask for half.\n\n    Usage: half\n    """\n'
+        '    dust.run("worker1", "echo \\"")\n'
+    )
+    try:
+        done = dust(home, "-c", "half", "-c", "@worker1 echo fine")
+    finally:
+        plugin.unlink()
+    assert "dust: the line is unfinished: a shell would wait for more (dquote)\n" in done.stderr
+    assert done.stdout == "[worker1] fine\n"
+
+
 def test_start_up_imports_what_it_needs_only(home: Path) -> None:
     env = {**os.environ, "DUST_HOME": str(home), "PYTHONPATH": str(ROOT)}
     argv = [sys.executable, "-X", "importtime", "-m", "dust", "-c", "show"]
