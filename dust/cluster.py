@@ -186,6 +186,8 @@ class Cluster:
         try:
             return self._select(target, nodes)
         except TargetError as error:
+            if not nodes and error.position is None:
+                raise TargetError(self.nothing()) from error
             if self.working_set and error.position is None and self._exists(target):
                 raise TargetError(
                     f"{target} selects nothing of {self.working_set}, the cluster in use; "

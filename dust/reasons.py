@@ -54,6 +54,8 @@ _BAD_CONFIGURATION = ": terminating, "
 _CHANGED = re.compile(r"Offending \S+ key in ((.+):\d+)")
 _OF = re.compile(r"Host key for (\S+) has changed ")
 _UNKNOWN = re.compile(r"No \S+ host key is known for ")
+#: What ssh prints of a key that it cannot use, before it goes on without.
+_KEY = re.compile(r"Load key |sign_and_send_pubkey: |no such identity: ")
 
 
 def reason(said: str) -> tuple[str, str]:
@@ -104,7 +106,7 @@ def lines(said: str) -> list[str]:
 
 
 def _sentence(kind: str, lines: list[str], at: int) -> str:
-    """The line that tells a person most: about a changed key, or a proxy that failed."""
+    """What tells a person most: about a changed key, one that cannot be used, a failed proxy."""
     if "Stdio forwarding request failed" in lines[at]:
         return "its jump host cannot connect to it"
     if kind == "host key":
@@ -114,6 +116,9 @@ def _sentence(kind: str, lines: list[str], at: int) -> str:
                 return known + _way_out(changed[2], lines)
             if _UNKNOWN.match(line):
                 return line
+    if kind == "authentication":
+        keys = dict.fromkeys(line for line in lines[:at] if _KEY.match(line))
+        return " ".join([lines[at], *(f"({line})" for line in keys)])
     if kind == "dropped" and at and lines[at].startswith(_AT_FIRST):
         return lines[at - 1]
     return lines[at]

@@ -148,8 +148,9 @@ def test_a_node_outside_of_the_working_set_is_said_to_be_there(cluster: Cluster)
 def test_a_working_set_without_nodes(backend: FakeBackend, cluster: Cluster) -> None:
     cluster.working_set = "gone"
     assert cluster.working() == []
-    with pytest.raises(TargetError, match="no node is in the cluster gone; `use \\*`"):
-        cluster.select("")
+    for target in ("", "web1", "nobody"):
+        with pytest.raises(TargetError, match="no node is in the cluster gone; `use \\*`"):
+            cluster.select(target)
     cluster.use("*")
     backend.there = []
     cluster.refresh()

@@ -63,6 +63,18 @@ def test_a_banner_before_it_does_not_hide_the_reason() -> None:
     assert reason(f"Welcome\nto n1\r\n{line}\r\n") == ("authentication", line)
 
 
+def test_a_key_that_cannot_be_used_is_told() -> None:
+    refused = "root@n1: Permission denied (publickey)."
+    ignored = "This private key will be ignored."
+    bad = 'Load key "/k/id": bad permissions'
+    assert reason(f"{ignored}\r\n{bad}\r\n{refused}\r\n") == (
+        "authentication",
+        f"{refused} ({bad})",
+    )
+    agent = 'sign_and_send_pubkey: signing failed for ED25519 "k": agent refused operation'
+    assert reason(f"{agent}\n{agent}\n{refused}\n")[1] == f"{refused} ({agent})"
+
+
 def test_a_changed_key_names_the_place_of_the_old_one() -> None:
     where = "it has changed; the key known so far is in /home/u/.ssh/known hosts:12"
     where += " (if the new one is right: ssh-keygen -f '/home/u/.ssh/known hosts' -R n1)"
