@@ -78,7 +78,7 @@ class Cluster:
         self._numbers = {}
         self._warned.clear()
         self._take(nodes)
-        return list(nodes)
+        return self.known()
 
     def update(self, changes: Iterable[Change] = ()) -> None:
         """Take up what became of nodes, and what else the backend has to say; numbers stay.

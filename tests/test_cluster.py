@@ -145,6 +145,18 @@ def test_a_node_outside_of_the_working_set_is_said_to_be_there(cluster: Cluster)
     assert "use *" not in str(error.value)
 
 
+def test_the_first_listing_knows_the_clusters_of_files(
+    backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUST_HOME", str(tmp_path))
+    (tmp_path / "clusters").mkdir()
+    (tmp_path / "clusters/ours.yaml").write_text("filter: lone\n")
+    cluster = Cluster(backend)
+    cluster.use("ours")
+    assert names(cluster.working()) == ["lone"]
+    assert names(Cluster(backend).select("cluster=ours")) == ["lone"]
+
+
 def test_a_working_set_without_nodes(backend: FakeBackend, cluster: Cluster) -> None:
     cluster.working_set = "gone"
     assert cluster.working() == []
