@@ -45,6 +45,11 @@ class Node(NamedTuple):
         return self.state == "running"
 
     @property
+    def of_file(self) -> bool:
+        """Whether it is a host of a file: its `id` is what people and ssh's configuration call it."""
+        return self.backend == "ssh"
+
+    @property
     def absence(self) -> str:
         """Why nothing can be sent to it; "" if it runs."""
         return "" if self.running else f"it is {self.state}"

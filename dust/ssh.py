@@ -77,8 +77,9 @@ def config(include: Sequence[Path], defaults: Mapping[str, str]) -> str:
 def host(node: Node) -> str:
     """What ssh is told to connect to, and what `Host` blocks match: the name of the node.
 
-    A node whose address is known may have a name that ssh cannot take: it then goes by its id.
-    Raises SessionError where ssh can take neither.
+    A node whose address is known may have a name that ssh cannot take: it then goes by its id. So
+    does a host of a file without an address, whatever it was called since. Raises SessionError
+    where ssh can take neither.
     """
     if (
         "HostName" in node.ssh
@@ -86,9 +87,10 @@ def host(node: Node) -> str:
         and re.fullmatch(_PLAIN, node.id)
     ):
         return node.id
-    if not re.fullmatch(NAME, node.name):
-        raise SessionError(ascii(node.name), "ssh cannot take this as the name of a host")
-    return node.name
+    name = node.id if node.of_file and "HostName" not in node.ssh else node.name
+    if not re.fullmatch(NAME, name):
+        raise SessionError(ascii(name), "ssh cannot take this as the name of a host")
+    return name
 
 
 def argv(

@@ -142,7 +142,8 @@ def _lasting(dust: Dust, filter: str, nodes: Sequence[Node]) -> str:
 def _names_now(nodes: Sequence[Node]) -> str:
     """The names of the nodes, if they tell them apart; else new ones."""
     counts = Counter(node.name for node in nodes)
-    usable = max(counts.values()) == 1 and all(node.name != node.id for node in nodes)
+    named = all(node.name != node.id or node.of_file for node in nodes)
+    usable = named and max(counts.values()) == 1
     return _KEPT if usable else _numbered(len(nodes))
 
 

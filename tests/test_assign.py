@@ -11,6 +11,7 @@ from dust import clusterfile
 from dust.assigned import ClusterFiles
 from dust.clusterfile import ClusterFile, parse
 from dust.errors import ConfigError, DustError, Interrupted
+from dust.node import Node
 
 A = node("a", tags={"cluster-name": "webtest"}, ssh={"HostName": "10.0.0.1", "User": "old"})
 B = node("b", tags={"cluster-name": "webtest"})
@@ -154,6 +155,14 @@ def test_without_a_terminal_names_that_tell_nodes_apart_stay(dust: Recorder, hom
         ("t1", "me"),
     ]
     assert [n.name for n in dust.select("odd")] == ["node0"]
+
+
+def test_hosts_of_a_file_keep_their_names_unless_others_are_given(tmp_path: Path) -> None:
+    dust = Recorder([Node(name, name, "ssh") for name in ("h1", "h2")], tmp_path)
+    dust.type("assign", "h*", "web")
+    assert [n.name for n in dust.select("web")] == ["h1", "h2"]
+    dust.type("assign", "h*", "other", "--names", "w")
+    assert [n.name for n in dust.select("other")] == ["w0", "w1"]
 
 
 def test_what_does_not_last_becomes_ids(dust: Recorder, home: Path) -> None:

@@ -105,6 +105,14 @@ def test_an_odd_name_is_the_id_where_the_address_is_known(name: str, alias: str)
             host(node(name))
 
 
+def test_a_host_of_a_file_is_known_by_its_id_whatever_it_is_called() -> None:
+    found = Node("web 1", "n1", "ssh")
+    assert host(found) == "n1"
+    assert host(Node("web1", "n1", "ssh", ssh={"HostName": "10.1.2.3"})) == "web1"
+    with pytest.raises(SessionError):
+        host(Node("web1", "-rf", "ssh"))
+
+
 def test_what_a_session_cannot_have_is_off(tmp_path: Path) -> None:
     users = "RemoteCommand top\nLocalForward 8080 localhost:80\nEscapeChar ~\nRequestTTY no\n"
     values = asked(tmp_path, users)

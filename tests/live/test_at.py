@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from dust.backends.local import LocalBackend
+from dust.ssh import block
 from live.driver import children, gone, started
 
 DUST_AT = Path(__file__).resolve().parents[2] / "bin" / "dust-at"
@@ -112,6 +113,23 @@ def hosts(tmp_path: Path) -> Iterator[Callable[[str], str]]:
 
 
 # --- output
+
+
+def test_hosts_of_a_file_are_reached_by_the_names_that_a_cluster_gives_them(
+    at: At, nodes: Path
+) -> None:
+    backend = LocalBackend(nodes)
+    blocks = [
+        block(node, {**node.ssh, **node.ssh_defaults, **backend.ssh_defaults}, by_name=True)
+        for node in backend.nodes()
+    ]
+    config = at.here / "ssh_config"
+    config.write_text("\n".join(blocks) + "\n")
+    clusters = at.home / "clusters"
+    clusters.mkdir()
+    (clusters / "web.yaml").write_text("filter: n[1-2]\nnodes: {n1: web1, n2: web2}\n")
+    done = at("-F", str(config), "--cluster", "web", "*", "hostname")
+    assert lines(done.stdout) == ["[web1] n1", "[web2] n2"]
 
 
 def test_output_and_error_are_apart_and_every_line_has_its_label(at: At) -> None:
