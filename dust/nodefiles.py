@@ -48,4 +48,6 @@ class Files(Silent):
 
 
 def _unwritable(error: OSError, path: str) -> DustError:
+    if isinstance(error, FileExistsError):
+        return DustError(f"{path}: this is no folder")
     return DustError(f"{path}: cannot be written: {error.strerror}")

@@ -185,6 +185,8 @@ def test_outputs_go_into_files(at: At) -> None:
 
 def test_a_folder_that_cannot_be_written_is_said(at: At) -> None:
     (at.here / "file").touch()
+    done = at("-o", "file", "n1", "true", status=2)
+    assert b"dust-at: file: this is no folder" in done.stderr
     done = at("-o", "file/deep", "n1", "true", status=2)
     assert b"file: cannot be written: Not a directory" in done.stderr.replace(b"/deep", b"")
 
