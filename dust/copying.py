@@ -28,6 +28,8 @@ PACE, PATIENCE = 0.25, 3.0
 _COUNTED = 200
 #: What ssh says where the server has no such subsystem.
 _NO_SFTP = b"subsystem request failed"
+#: What mostly stands before the first reply of a server where that is none.
+_PRINTED = "; no start-up file of the shell there (.bashrc) may print without a terminal"
 
 
 class Lacking(Exception):
@@ -122,7 +124,8 @@ class Copier:
             except Lacking:
                 self._fall_back()
             except ValueError as error:
-                self._end("ended", f"its sftp server cannot be used: {error}")
+                hint = "" if self._exchange.greeted else _PRINTED
+                self._end("ended", f"its sftp server cannot be used: {error}{hint}")
             except OSError as error:
                 self._lost(error.strerror or str(error))
         if not (self.over or self._archive) and self._retry_at is None and now >= self._until:

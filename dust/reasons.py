@@ -29,7 +29,8 @@ _REASONS: tuple[tuple[str, str], ...] = (
 _COMPILED = [(kind, re.compile(pattern)) for kind, pattern in _REASONS]
 _NOISE = re.compile(
     r"^(?:Warning: Permanently added|(?:Shared c|C)onnection to .* closed\.$|\*{3}|debug\d:"
-    r"|Authenticat(?:ed|ing) |Transferred: |Bytes per second: |ControlSocket |Control socket )"
+    r"|Authenticat(?:ed|ing) |Transferred: |Bytes per second: |ControlSocket |Control socket "
+    r"|mux_client_request_session: session request failed)"  # it goes on with one of its own
 )
 
 #: What a server under load does to a new connection, before any login: worth another try.

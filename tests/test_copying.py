@@ -147,7 +147,7 @@ def test_names_of_a_hostile_server_lead_nowhere(place: Place) -> None:
 def test_a_server_that_prints_text_is_named(place: Place) -> None:
     fill(place.here)
     end = place.copy("chatty", True, "one")
-    assert "its sftp server cannot be used: not a reply" in end.error
+    assert "its sftp server cannot be used: not a reply; no start-up file" in end.error
 
 
 def test_a_server_that_dies_is_a_dropped_connection(place: Place) -> None:

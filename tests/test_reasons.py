@@ -63,6 +63,15 @@ def test_a_banner_before_it_does_not_hide_the_reason() -> None:
     assert reason(f"Welcome\nto n1\r\n{line}\r\n") == ("authentication", line)
 
 
+def test_a_shared_connection_that_was_full_is_not_the_reason() -> None:
+    full = "mux_client_request_session: session request failed: Session open refused by peer"
+    shared = "ControlSocket /k/cm/c0 already exists, disabling multiplexing"
+    turned_away = "kex_exchange_identification: Connection closed by remote host"
+    kind, sentence = reason(f"{full}\r\n{shared}\r\n{turned_away}\r\n")
+    assert (kind, sentence) == ("dropped", turned_away)
+    assert overloaded(sentence)
+
+
 def test_a_key_that_cannot_be_used_is_told() -> None:
     refused = "root@n1: Permission denied (publickey)."
     ignored = "This private key will be ignored."
