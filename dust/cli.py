@@ -82,8 +82,22 @@ def guarded(run: Callable[[], int], failed: int = 0, name: str = "dust") -> int:
 
         print(f"{name}: {legible(str(error))}", file=sys.stderr)
         return failed or error.status
+    except FileNotFoundError:
+        if _has_directory():
+            raise
+        print(f"{name}: the directory that {name} is in is gone", file=sys.stderr)
+        return failed or 1
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _has_directory() -> bool:
+    """Whether there is a working directory, which names of files may begin at."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def parse(doc: str, words: list[str], name: str, *, options_first: bool = False) -> dict[str, Any]:

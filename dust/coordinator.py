@@ -298,7 +298,8 @@ class Coordinator:
                 opening = self._opening(link)
                 theirs = self._pipes.open(link)
             except (SessionError, OSError) as error:
-                self._course.down(link, "ended", str(error))
+                why = error.message if isinstance(error, SessionError) else str(error)
+                self._course.down(link, "ended", why)
                 continue
             self._pipes.send(link, opening)
             batch.append((link, theirs))

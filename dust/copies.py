@@ -153,9 +153,8 @@ class Copies:
                     raise SessionError("", "too many names at once: name their directory")
                 ours, other = socket.socketpair()
             except (SessionError, OSError) as error:
-                text = str(error)
-                if isinstance(error, SessionError):  # whose node is told anyway
-                    text = text.removeprefix(f"{error.node}: ")
+                # The node is told anyway.
+                text = error.message if isinstance(error, SessionError) else str(error)
                 result.state, result.error = FAILED, text
                 continue
             ours.setblocking(False)

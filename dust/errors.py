@@ -54,11 +54,12 @@ class BackendError(DustError):
 
 
 class SessionError(DustError):
-    """A session that cannot be opened or was lost; `node` is the node's name."""
+    """A session that cannot be opened or was lost: the node's name, and why as `message`."""
 
     def __init__(self, node: str, message: str) -> None:
         super().__init__(f"{node}: {message}")
         self.node = node
+        self.message = message
 
 
 class PluginError(DustError):

@@ -41,8 +41,9 @@ def _place(error: BaseException) -> str:
 
     Where no command is at work, or is only being called, the line that raised it.
     """
-    frames = traceback.extract_tb(error.__traceback__)
-    callers = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    trace = error.__traceback__
+    frames = traceback.extract_tb(trace)
+    callers = [frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(trace)]
     inside = frames[callers.index(_CALLER) + 1 :] if _CALLER in callers else []
     where = [each for each in inside if each.filename == inside[0].filename] or frames
     return f"{where[-1].filename}:{where[-1].lineno}"

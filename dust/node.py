@@ -46,7 +46,7 @@ class Node(NamedTuple):
 
     @property
     def of_file(self) -> bool:
-        """Whether it is a host of a file: its `id` is what people and ssh's configuration call it."""
+        """Whether it is a host of a file: its `id` is what the file and ssh call it."""
         return self.backend == "ssh"
 
     @property

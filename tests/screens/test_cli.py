@@ -288,6 +288,33 @@ def test_output_that_is_closed_is_said(home: Path, program: str, arguments: str)
     assert done.returncode == (1 if program == "dust" else 2)
 
 
+@pytest.mark.parametrize(
+    ("program", "arguments", "status"),
+    [("dust", "-F config -c '@ true'", 1), ("dust-at", "-F config n true", 2)],
+)
+def test_a_directory_that_is_gone_is_said(
+    home: Path, tmp_path: Path, program: str, arguments: str, status: int
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    command = f'rmdir ../here; "$0" "$1" {arguments}'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, str(ROOT / "bin" / program)],
+        cwd=here,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DUST_HOME": str(home)},
+    )
+    assert done.stderr == f"{program}: the directory that {program} is in is gone\n"
+    assert done.returncode == status
+
+
+def test_a_machine_without_ssh_is_said_once_for_each_node(home: Path, tmp_path: Path) -> None:
+    done = dust(home, "-c", "@worker1 true", PATH=str(tmp_path))
+    assert done.stderr.startswith("worker1: there is no ssh on this machine's PATH\n")
+    assert done.returncode == 255
+
+
 def test_home_that_cannot_be_written(tmp_path: Path) -> None:
     done = dust(Path("/proc/none"), "-c", "show", "-c", "!echo on")
     assert "on\n" in done.stdout
@@ -325,10 +352,12 @@ def test_a_plugin_that_raises_is_reported_and_the_shell_lives(home: Path) -> Non
     folder.mkdir(exist_ok=True)
     plugin = folder / "oops.py"
     plugin.write_text(
-        '"""oops"""\nfrom pathlib import Path\nfrom dust.command import Dust, command\n\n\n@command\n'
-        'def oops(dust: Dust) -> None:\n    """Fail.\n\n    Usage: oops\n    """\n    1 / 0\n'
+        '"""oops"""\nfrom pathlib import Path\nfrom dust.command import Dust, command\n\n\n'
+        "@command\ndef oops(dust: Dust) -> None:\n"
+        '    """Fail.\n\n    Usage: oops\n    """\n    1 / 0\n'
         '\n\n@command\ndef astray(dust: Dust) -> None:\n    """Fail elsewhere.\n\n    Usage: astray'
-        '\n    """\n    read("nowhere")\n\n\ndef read(text: str) -> None:\n    Path(text).read_text()\n'
+        '\n    """\n    read("nowhere")\n\n\n'
+        "def read(text: str) -> None:\n    Path(text).read_text()\n"
     )
     try:
         done = dust(home, "-c", "oops", "-c", "astray", "-c", "@worker1 echo fine")
