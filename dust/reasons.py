@@ -117,6 +117,8 @@ def _sentence(kind: str, lines: list[str], at: int) -> str:
                 return known + _way_out(changed[2], lines)
             if _UNKNOWN.match(line):
                 return line
+        if len(lines) == 1:  # of what else there can be ssh says more
+            return f"{lines[at]} (it is not known yet; plain ssh would ask)"
     if kind == "authentication":
         keys = dict.fromkeys(line for line in lines[:at] if _KEY.match(line))
         return " ".join([lines[at], *(f"({line})" for line in keys)])

@@ -40,7 +40,6 @@ TABLE = [
     ("ec2-user@n1: Permission denied (publickey,gssapi-with-mic).", "authentication"),
     ("Received disconnect from n1 port 22:2: Too many authentication failures", "authentication"),
     ("No more authentication methods to try.", "authentication"),
-    ("Host key verification failed.", "host key"),
     ("kex_exchange_identification: Connection closed by remote host", "dropped"),
     ("kex_exchange_identification: read: Connection reset by peer", "dropped"),
     ("Connection closed by 10.0.0.9 port 22", "dropped"),
@@ -89,6 +88,16 @@ def test_a_changed_key_names_the_place_of_the_old_one() -> None:
     where += " (if the new one is right: ssh-keygen -f '/home/u/.ssh/known hosts' -R n1)"
     assert reason(CHANGED) == ("host key", where)
     assert reason(f"{UNKNOWN}\r\nHost key verification failed.\r\n") == ("host key", UNKNOWN)
+
+
+def test_a_key_that_nobody_was_asked_about_is_said_to_be_unknown() -> None:
+    line = "Host key verification failed."
+    assert reason(f"{line}\r\n") == (
+        "host key",
+        f"{line} (it is not known yet; plain ssh would ask)",
+    )
+    revoked = "Host key 127.0.0.1 was revoked."
+    assert reason(f"{revoked}\r\n{line}\r\n") == ("host key", line)
 
 
 @pytest.mark.parametrize(
