@@ -94,14 +94,16 @@ class Dust(Protocol):
     def put(self, files: Sequence[str], target: str, directory: str = "") -> list[Copied]:
         """Copy files and directories of this machine to a target's running nodes.
 
-        `directory` is one there that exists, by default the login directory.
+        `directory` is one there that exists, by default the login directory. A result that is not
+        `ok` says `why`.
         """
         ...
 
     def get(self, target: str, files: Sequence[str], directory: str = ".") -> list[Copied]:
         """Copy files and directories from a target's running nodes, to `directory`/NODE/FILE.
 
-        `files` are paths there, which may have wildcards (`[*]` is a star, not a wildcard).
+        `files` are paths there, which may have wildcards (`[*]` is a star, not a wildcard). A
+        result that is not `ok` says `why`.
         """
         ...
 

@@ -52,6 +52,16 @@ class Copied:
         """Whether all was copied but what is always left out, such as symbolic links."""
         return self.state == OK
 
+    @property
+    def why(self) -> str:
+        """Why not all was copied, in one line; "" if it was."""
+        failed = [_which(count, name) + reason for reason, count, name in self.failures]
+        return "; ".join([*failed, self.error] if self.error else failed)
+
+
+def _which(count: int, first: str) -> str:
+    return f"{first}: " if count == 1 else f"{count:,} files ({first} first): " if count else ""
+
 
 class Desk(Protocol):
     """Who answers for the user."""
@@ -276,8 +286,7 @@ def remarks(results: Iterable[Copied], label: Callable[[Node], str]) -> list[str
 def _lines(rows: Iterable[tuple[Copied, str, int, str]], label: Callable[[Node], str]) -> list[str]:
     said: list[tuple[str, str]] = []
     for result, reason, count, name in rows:
-        which = f"{name}: " if count == 1 else f"{count:,} files ({name} first): " if count else ""
-        said.append((label(result.node), f"{which}{reason}"))
+        said.append((label(result.node), _which(count, name) + reason))
     return grouped(said)
 
 

@@ -108,6 +108,11 @@ def test_the_plugin_that_copies(dust: Start, home: Path, tmp_path: Path) -> None
         settled(screen, "release worker*")
         first = Path("/etc/os-release").read_text().splitlines()[0]
         assert f"worker1: {first}\nworker2: {first}\n" in screen.text
+        plugin.write_text(plugin.read_text().replace("/usr/lib/", "/nowhere/"))
+        screen.line("reload")
+        settled(screen, "reload")
+        screen.line("release worker*")
+        screen.wait_for("worker2: /nowhere/os-release: no such file or directory")
     finally:
         plugin.unlink()
 
