@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dust import config, ssh
 from dust.backend import Backend
 from dust.errors import ConfigError
+from dust.mentions import mentioned
 from dust.node import Node
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Calls:
         #: By the backend and by what it guesses of a node: the same for all nodes of an image.
         self._made: dict[tuple[Backend, tuple[tuple[str, str], ...]], Path] = {}
         self._folder: TemporaryDirectory[str] | None = None
+        self._mentioned: dict[Backend, frozenset[str]] = {}
 
     def argv(
         self,
@@ -58,7 +60,19 @@ class Calls:
         Raises SessionError for what ssh cannot take.
         """
         made = self.config(backend, node)
-        return ssh.argv(node, made, command, tty=tty, subsystem=subsystem, options=options)
+        ours = [*self.attended(backend), *options]
+        return ssh.argv(node, made, command, tty=tty, subsystem=subsystem, options=ours)
+
+    def attended(self, backend: Backend) -> Sequence[str]:
+        """Options by which ssh runs what it is given and stays, if the configuration needs them."""
+        return () if self.mentioned(backend).isdisjoint(ssh.UNATTENDED) else ssh.ATTENDED
+
+    def mentioned(self, backend: Backend) -> frozenset[str]:
+        """What is mentioned in the configuration that holds for the nodes of a backend."""
+        found = self._mentioned.get(backend)
+        if found is None:
+            found = self._mentioned[backend] = mentioned(map(str, included(backend)))
+        return found
 
     def preferring(self, more: Mapping[str, str]) -> Calls:
         """Calls that prefer this too."""

@@ -8,7 +8,6 @@ connection that it shares by itself.
 from __future__ import annotations
 
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,15 +17,13 @@ from zlib import crc32
 
 from dust import ssh
 from dust.backend import Backend
-from dust.calls import Calls, included
+from dust.calls import Calls
 from dust.errors import DustError
 from dust.node import Node
 
 if TYPE_CHECKING:
     from subprocess import Popen
 
-#: How deep files are followed that include one another, as ssh does.
-_DEEPEST = 16
 #: Seconds that ssh may take to say what its configuration is: a `Match exec` may take some.
 _PATIENCE = 15.0
 #: What the last in line prefers, so that whatever else comes out is the user's own.
@@ -100,9 +97,8 @@ def finder(
     `seconds` and `options` are as for `ssh.jump`. It matters what a node joins only if `joining`.
     """
     if not any("ProxyJump" in {**node.ssh, **node.ssh_defaults} for node in nodes):
-        keywords = "ProxyJump|ControlPath" if joining else "ProxyJump"
-        says = re.compile(rf"(?im)^[ \t]*(?:({keywords})\b|include[ \t=]+(.*))")
-        if not any(_speaks(str(file), says) for file in included(backend)):
+        matters = {"proxyjump", "controlpath"} if joining else {"proxyjump"}
+        if calls.mentioned(backend).isdisjoint(matters):
             return None
 
     probing = calls.preferring(_PROBE)
@@ -122,7 +118,8 @@ def finder(
     def jump(node: Node, config: Path, hops: str) -> Jump | None:
         where = path(f"j{crc32(f'{config} {hops}'.encode()):08x}")
         try:
-            argv = ssh.jump(config, hops, where, seconds, options)
+            ours = [*calls.attended(backend), *options]
+            argv = ssh.jump(config, hops, where, seconds, ours)
         except DustError:  # ssh itself may make something of it
             return None
         probe = str(probing.config(backend, node))
@@ -175,22 +172,3 @@ def _answers(questions: Iterable[list[str]]) -> Iterator[dict[str, str]]:
         running.append(ask(argv))
     while running:
         yield answer(running.popleft())
-
-
-def _speaks(path: str, says: re.Pattern[str], depth: int = 0) -> bool:
-    """Whether a file, or one that it includes, may have a keyword that matters."""
-    try:
-        text = Path(path).read_text("utf-8", "replace")
-    except OSError:  # ssh will say so
-        return False
-    for found in says.finditer(text):
-        if found[1] or depth > _DEEPEST or "${" in found[2]:
-            return True
-        from glob import glob  # few files include others
-
-        for pattern in re.findall(r'"([^"]*)"|([^\s"]+)', found[2]):
-            plain = os.path.expanduser("".join(pattern)).replace("\\", "")
-            where = os.path.join(os.path.expanduser("~/.ssh"), plain)
-            if any(_speaks(file, says, depth + 1) for file in glob(where)):
-                return True
-    return False

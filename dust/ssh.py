@@ -30,6 +30,12 @@ ONE_SHOT: Mapping[str, str] = {**DEFAULTS, "LogLevel": "ERROR"}
 # each other on many nodes.
 _NEEDED = ("-e", "none", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes")
 
+#: Against what keeps a command from being run, awaited or given input, where a configuration has
+#: it. Older versions of ssh than 8.7 have no words for it, and need none.
+ATTENDED = ("-o", "SessionType=default", "-o", "ForkAfterAuthentication=no", "-o", "StdinNull=no")
+#: The words, as `mentions` has them.
+UNATTENDED = frozenset({"sessiontype", "forkafterauthentication", "stdinnull"})
+
 #: What ssh can take as the name of a host: neither it nor what follows its login may begin like an
 #: option, or be missing.
 NAME = r"(?!-)(?!.*@(?:-|\Z))(?!@)[A-Za-z0-9_.:%@\[\]-]+"

@@ -106,6 +106,20 @@ def test_the_users_terminal_does_no_harm(place: Place, way: str, tty: str) -> No
 
 
 @ways
+@pytest.mark.parametrize(
+    "set",
+    ["SessionType none", "SessionType subsystem", "ForkAfterAuthentication yes", "StdinNull yes"],
+)
+def test_a_tunnel_without_a_command_does_no_harm(place: Place, way: str, set: str) -> None:
+    place.configure(
+        f"Host bastion\n{place.at('n2')}Host web1\n{place.at('n1')}Host web2\n{place.at('n1')}"
+        f"  ProxyJump bastion\nHost *\n  {set}\n{place.login()}"
+    )
+    place.reach(way, "web1")
+    place.reach(way, "web2")
+
+
+@ways
 def test_a_command_and_forwardings_do_no_harm(place: Place, way: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
