@@ -39,7 +39,7 @@ class Courier:
         """Copy what patterns match on nodes into `directory/NODE` here."""
         nodes = self._cluster.addressed(target)
         folders = transfers.folders(nodes, directory, self._cluster.label)
-        patterns = [transfers.remote_pattern(each) for each in files]
+        patterns = transfers.remote_patterns(files)
         return self._copy(nodes, False, patterns, lambda node: folders[node.id], settings)
 
     def _copy(

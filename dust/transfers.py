@@ -21,6 +21,7 @@ def local_names(files: Iterable[str]) -> list[str]:
 
     Two that would have the same name there are refused.
     """
+    _check_several(files)
     names: dict[str, str] = {}
     found: list[str] = []
     for path in files:
@@ -41,9 +42,16 @@ def remote_directory(directory: str) -> str:
     return _octets(_at_login(directory))
 
 
-def remote_pattern(pattern: str) -> str:
-    """A pattern of a node's paths, as the worker takes it."""
-    return _octets(_at_login(pattern) or ".")
+def remote_patterns(patterns: Iterable[str]) -> list[str]:
+    """Patterns of a node's paths, as the worker takes them."""
+    _check_several(patterns)
+    return [_octets(_at_login(pattern) or ".") for pattern in patterns]
+
+
+def _check_several(names: Iterable[str]) -> None:
+    """Raise TypeError for one name in place of several: `/` would be the first of its letters."""
+    if isinstance(names, str):
+        raise TypeError(f"the files are given as a list: [{names!r}]")
 
 
 def folders(nodes: Sequence[Node], directory: str, label: Callable[[Node], str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,13 +129,21 @@ def test_a_path_there_that_is_not_understood(path: str) -> None:
     with pytest.raises(UsageError):
         transfers.remote_directory(path)
     with pytest.raises(UsageError):
-        transfers.remote_pattern(path)
+        transfers.remote_patterns([path])
+
+
+@pytest.mark.parametrize("take", [transfers.local_names, transfers.remote_patterns])
+def test_one_name_is_not_taken_for_the_names_of_its_letters(
+    take: Callable[[str], list[str]],
+) -> None:
+    with pytest.raises(TypeError, match="as a list"):
+        take("/etc")
 
 
 def test_paths_there_begin_at_the_login_directory() -> None:
     assert transfers.remote_directory("~") == transfers.remote_directory("") == ""
     assert transfers.remote_directory("~//x") == "x"
-    assert transfers.remote_pattern("~") == "."
+    assert transfers.remote_patterns(["~"]) == ["."]
     assert transfers.remote_directory("\udcff") == "\xff"
 
 
