@@ -137,8 +137,8 @@ class Cluster:
         """The nodes of each cluster, in the order in which the backend has them."""
         found: dict[str, list[Node]] = {}
         for node in self.nodes():
-            if node.cluster:
-                found.setdefault(node.cluster, []).append(node)
+            for name in node.clusters:
+                found.setdefault(name, []).append(node)
         return found
 
     def use(self, name: str) -> None:
@@ -157,7 +157,7 @@ class Cluster:
         """The nodes of the working set, in any state; none if its cluster is gone."""
         if not self.working_set:
             return self.nodes()
-        return [node for node in self.nodes() if node.cluster == self.working_set]
+        return [node for node in self.nodes() if self.working_set in node.clusters]
 
     def move(self, region: str) -> None:
         """Take the nodes of another region, all of them; after an error all is as before."""

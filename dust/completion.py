@@ -46,7 +46,9 @@ def _argument(text: str, start: int, command: Command, cluster: Cluster) -> tupl
         return _file_or_target(text, start, command, cluster)
     found = _matching(command.literals, word)
     if "<cluster>" in command.arguments:
-        found += _matching(sorted({node.cluster for node in cluster.known()} - {""}), word)
+        found += _matching(
+            sorted({name for node in cluster.known() for name in node.clusters}), word
+        )
         return (start, found) if found or "<file>" not in command.arguments else _path(text, start)
     if any(argument in _TARGETS for argument in command.arguments):
         at, targets = _target(text, start, cluster)
@@ -84,7 +86,7 @@ def _target(text: str, start: int, cluster: Cluster) -> tuple[int, list[str]]:
         return start, _spelled(values, value, f"{key}=")
     if atom.startswith("%"):
         return start, _matching(STATES, atom)
-    names = {node.name for node in nodes} | {node.cluster for node in nodes if node.cluster}
+    names = {name for node in nodes for name in (node.name, *node.clusters)}
     keys = {f"{key}=" for node in nodes[:1] for key in node.properties()} | {"tags="}
     found = _spelled(names, atom)
     return start, found or _matching(sorted(keys), atom)

@@ -50,6 +50,12 @@ class Node(NamedTuple):
         return self.backend == "ssh"
 
     @property
+    def clusters(self) -> tuple[str, ...]:
+        """All clusters that it is in: its own first, then the groups of an inventory."""
+        groups = self.tags if self.of_file else ()
+        return tuple(dict.fromkeys([*([self.cluster] if self.cluster else []), *groups]))
+
+    @property
     def absence(self) -> str:
         """Why nothing can be sent to it; "" if it runs."""
         return "" if self.running else f"it is {self.state}"

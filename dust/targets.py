@@ -146,8 +146,13 @@ def _named(glob: Glob, view: View) -> set[str]:
         return {node.id for node in view.nodes if matches(node.name)}
     found = view.by_name.get(name)
     if found is None and name:
-        found = [node for node in view.nodes if name in (node.cluster, f"{node.name}~{node.id}")]
+        found = [node for node in view.nodes if name in _names(node)]
     return {node.id for node in found or ()}
+
+
+def _names(node: Node) -> tuple[str, ...]:
+    """What else a node is known by than its name."""
+    return (*node.clusters, f"{node.name}~{node.id}")
 
 
 def _numbered(expr: Numbers, view: View) -> set[str]:
@@ -259,7 +264,7 @@ def _why_nothing(expr: Expr, view: View) -> str:
 def _no_name(expr: Name, view: View) -> str:
     text = format(expr)
     same = view.by_name.get(expr.glob.plain.partition("~")[0], ())
-    known = {each for node in view.nodes for each in (node.name, node.cluster)}
+    known = {each for node in view.nodes for each in (node.name, *node.clusters)}
     near = _near(expr.glob, known.union(f"{node.name}~{node.id}" for node in same))
     if near:
         return f"no node or cluster is called {text}; did you mean {' or '.join(near)}?"

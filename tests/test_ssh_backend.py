@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from dust.backends import sshconfig
 from dust.backends.hostnames import expand
 from dust.backends.ssh import SshBackend
+from dust.cluster import Cluster
 from dust.errors import BackendError, ConfigError
 from dust.node import Node
 from dust.ssh import argv
@@ -427,6 +428,17 @@ def test_groups_are_tags_that_targets_select(inventory: Inventory) -> None:
     assert names(select("tags=db", view)) == ["db1"]
     assert names(select("tags=prod", view)) == ["web1", "web2", "web3", "db1"]
     assert names(select("rack=r1", view)) == ["web1", "web2"]
+
+
+def test_a_host_is_in_each_cluster_whose_group_it_is_in(tmp_path: Path) -> None:
+    file = tmp_path / "hosts.ini"
+    file.write_text("[web]\nh1\nh2\n[db]\nh2\nh3\n[prod:children]\nweb\ndb\n")
+    cluster = Cluster(SshBackend(None, file))
+    assert names(cluster.select("db")) == ["h2", "h3"]
+    assert {name: names(nodes) for name, nodes in cluster.clusters().items()} == {
+        "web": ["h1", "h2"], "prod": ["h1", "h2", "h3"], "db": ["h2", "h3"]}  # fmt: skip
+    cluster.use("prod")
+    assert names(cluster.select("web!db")) == ["h1"]
 
 
 @pytest.mark.parametrize(
