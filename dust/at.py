@@ -52,7 +52,6 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from math import ceil, isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dust.cli import backend, guarded, parse, settled
@@ -64,8 +63,7 @@ if TYPE_CHECKING:
     from dust.feed import Feed
     from dust.jumps import Jump
     from dust.node import Node
-    from dust.report import Report, Stream
-    from dust.run import Run
+    from dust.report import Report
 
 # An option of ssh's, where clush has its -o.
 _SSH_OPTION = r"[A-Z][A-Za-z]+[ =]"
@@ -144,7 +142,13 @@ def _run(options: dict[str, Any]) -> int:
         fail_fast=options["--fail-fast"],
         kept=place,
     )
-    number = shots.shoot(lambda: _report(options, settings, run, cluster))
+
+    def report() -> Report:
+        from dust.forms import report  # while the first connect
+
+        return report(options, settings, run, cluster.label, NAME)
+
+    number = shots.shoot(report)
     return 128 + number if number else run.status
 
 
@@ -318,37 +322,3 @@ def _hand_over(argv: list[str]) -> int:
         os.execvp(argv[0], argv)
     except OSError as error:
         raise UsageError(f"ssh cannot be started: {error.strerror}") from error
-
-
-def _report(options: dict[str, Any], settings: Settings, run: Run, cluster: Cluster) -> Report:
-    """The report of a run in the form that was asked for. Raises DustError for a bad folder."""
-    from dust import report
-    from dust.printer import Labels, Printer, in_colour
-
-    name = cluster.label
-    printer = Printer(colour=in_colour(settings.colour, 1), label=name, program=NAME)
-
-    def stream(fd: int, folder: str | None) -> Stream:
-        if folder is not None:
-            from dust.nodefiles import Files
-
-            return Files(Path(folder), run, name)
-        if options["-N"]:
-            return report.Bytes(fd)
-        return report.Lines(fd, Labels(name, colour=in_colour(settings.colour, fd)))
-
-    out: Stream
-    errors: Stream
-    folded = options["-b"] and options["-o"] is None
-    if options["--json"]:
-        from dust.objects import Objects
-
-        out, errors = report.Kept(), Objects(run, name)
-    else:
-        out = report.Kept() if folded else stream(1, options["-o"])
-        errors = stream(2, options["-e"])
-    shown = not options["--quiet"] and os.isatty(2) and os.environ.get("TERM") != "dumb"
-    progress = report.Progress(run, name) if shown else None
-    return report.Report(
-        run, out, errors, progress, printer, folded=folded, quiet=options["--quiet"]
-    )
