@@ -23,6 +23,7 @@ from dust.above import PACE, Above, Keyboard
 from dust.errors import DustError, Interrupted
 from dust.history import FileHistory
 from dust.plain import printable
+from dust.run import BY_CTRL_C
 from dust.shell import Shell
 
 #: Seconds after which nodes are listed in the background: the prompt stands by then.
@@ -131,12 +132,19 @@ class Prompt:
         return False
 
     def _execute(self, text: str) -> int:
-        """Carry out what was typed; of several lines all but the last are waited for."""
+        """Carry out what was typed; of several lines all but the last are waited for.
+
+        Ctrl-C gives up those that are left: who presses it wants nothing more to begin.
+        """
         entries = [entry for entry in self._shell.joined(text.split("\n")) if entry.strip()]
         status = 0
         for at, entry in enumerate(entries, 1):
             status = self._shell.execute(entry, wait=at < len(entries))
             if self._context.leaving is not None:
+                break
+            if status == BY_CTRL_C and (left := len(entries) - at):
+                lines = "1 line was" if left == 1 else f"{left} lines were"
+                self._context.printer.tell(f"interrupted: {lines} not carried out")
                 break
         return status
 

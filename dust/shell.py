@@ -161,7 +161,9 @@ class Shell:
         try:
             with _undisturbed() as pressed:  # Ctrl-C is the program's
                 status = subprocess.run(argv, check=False).returncode
-            if pressed and status in (-signal.SIGINT, BY_CTRL_C) and os.isatty(1):
+            if status < 0:
+                status = 128 - status  # by a signal, as any shell has it
+            if pressed and status == BY_CTRL_C and os.isatty(1):
                 self.context.printer.say()  # behind the ^C that the terminal shows
             return status
         except OSError as error:

@@ -199,6 +199,14 @@ def test_local_lines(home: Path, tmp_path: Path) -> None:
     assert done.returncode == 4
 
 
+def test_a_signal_that_ends_a_local_line_is_a_failure(home: Path) -> None:
+    assert dust(home, "-c", "!kill -9 $$").returncode == 128 + signal.SIGKILL
+    done = dust(home, stdin="set -e\n!kill -TERM $$\n!echo went on\n")
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "")
+    done = dust(home, stdin="!kill -INT $$\n!echo went on\n")
+    assert (done.returncode, done.stdout) == (130, "")
+
+
 def test_nobody_reads_the_output(home: Path) -> None:
     argv = [sys.executable, str(ROOT / "bin" / "dust"), "-c", "@ seq 200000"]
     env = {**os.environ, "DUST_HOME": str(home)}

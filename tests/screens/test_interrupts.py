@@ -104,6 +104,22 @@ def test_ctrl_c_ends_output_of_a_script(dust: Start, tmp_path: Path, form: str) 
     assert "went on" not in screen.text
 
 
+@pytest.mark.parametrize("line", ["@worker1 ", "!"])
+def test_ctrl_c_gives_up_the_rest_of_what_was_pasted(
+    dust: Start, tmp_path: Path, line: str
+) -> None:
+    screen = started(dust)
+    (tmp_path / "file").write_text("begun\n")
+    rest = [f"!touch {tmp_path}/carried-out", f"@worker1 touch {tmp_path}/carried-out"]
+    pasted = "\n".join(["@worker1 cd", f"{line}tail -f {tmp_path}/file", *rest])
+    screen.send(f"\x1b[200~{pasted}\x1b[201~\r")
+    screen.wait_for("begun")
+    screen.send("\x03")
+    screen.skim(prompt_after("interrupted: 2 lines were not carried out"), 10)
+    goes_on(screen)
+    assert not (tmp_path / "carried-out").exists()
+
+
 # --- while sessions are opened
 
 
