@@ -9,10 +9,11 @@ from pathlib import Path
 
 from dust.cluster import Cluster
 from dust.command import Command
+from dust.expr import RUN_WORDS, SESSION_WORDS
 from dust.registry import Registry
 
 #: Words about sessions and runs that a target may hold.
-STATES = ("%busy", "%differs", "%down", "%failed", "%last", "%ok", "%ready", "%waiting")
+STATES = sorted(f"%{word}" for word in SESSION_WORDS + RUN_WORDS)
 #: What begins another atom within a target.
 _OPERATORS = ",&!("
 #: What a target takes for a name as it is; the rest is quoted.

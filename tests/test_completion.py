@@ -34,6 +34,8 @@ NODES = [
         ("stop tags=Na", ["stop tags='Name:my node'"]),
         ("use s", ["use slurm1"]),
         ("use w", ["use web test"]),
+        ("@%un", ["@%unreachable"]),
+        ("@master,%ti", ["@master,%timeout"]),
         ("@master ech", []),
         ("stop --d", ["stop --dry-run"]),
     ],
