@@ -265,15 +265,23 @@ class _Commands(Tokens):
 
     def condition(self, name: str) -> None:
         """Take the rest of `[[ ... ]]`, where few operators mean what they do elsewhere."""
+        joined = ""  # what the last operator is called, if nothing follows it yet
         while True:
             self.skip_blanks()
             word = self.word()
             if word == "]]":
                 return
             if word:
+                joined = ""
                 continue
+            if self.at >= len(self.text) and joined:
+                self.open(joined)
             if self.at >= len(self.text) or self.follows(";"):
                 raise Wrong  # some shells wait for the next line here, some do not
+            if (operator := self.text[self.at : self.at + 2]) in ("&&", "||"):
+                joined = _JOINING[operator]
+                self.at += 2
+                continue
             self.at += 1
             if self.text[self.at - 1] == "\n":
                 self.here_documents()

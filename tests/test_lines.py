@@ -157,6 +157,7 @@ COMPLETE = [
     "echo {a,b} }",
     "[[ a && b ]] && ls",
     "[[ $x =~ ^(a|b)$ ]]",
+    "[[ a &&\nb || c ]]",
     "if a; then b; elif c; then d; else e; fi | wc",
     "if (a) then { b; } fi 2>&1",
     "for i in 1 2; do echo; done",
@@ -204,6 +205,8 @@ OPEN = [
     ("a |&", "pipe"),
     ("a && # why", "and"),
     ("a ||\n", "or"),
+    ("[[ a &&", "and"),
+    ("if [[ -n a ||\n # why", "or"),
     ("a \\", "backslash"),
     ("(a; b", "subshell"),
     ("{ a;", "brace"),
@@ -251,6 +254,7 @@ def test_bash_agrees(text: str) -> None:
         executable=shutil.which("bash"),
     )
     waiting = b"unexpected EOF", b"unexpected end of file", b"delimited by end-of-file"
+    waiting += (b"unexpected token `EOF'",)
     assert any(each in found.stderr for each in waiting) == (unfinished(text) is not None)
 
 
