@@ -15,7 +15,7 @@ from dust import faults, lines
 from dust.command import HelpRequested
 from dust.context import Context
 from dust.errors import DustError, Ending, Interrupted, UsageError
-from dust.link import DOWN, LIVE, READY, WAITING
+from dust.link import DOWN, LIVE, READY, UNFINISHED, WAITING
 from dust.node import Node
 from dust.printer import OutputClosed
 from dust.run import BY_CTRL_C, Run
@@ -216,6 +216,9 @@ class Shell:
             return 0
         for node in run.unfinished():
             link = self.context.sessions.links[node.id]
+            if link.state == UNFINISHED:
+                self.context.printer.error(f"{node.name}: still waits for the rest of its line")
+                continue
             asked = link.last_line.decode("utf-8", "replace").strip().rpartition("\n")[2]
             self.context.printer.error(f"{node.name}: still waits for input: {asked}")
         return 1

@@ -16,7 +16,7 @@ from dust.copies import Copied, Copies, how_far
 from dust.desk import Desk
 from dust.display import Display
 from dust.errors import Interrupted
-from dust.link import CONNECTING, WAITING
+from dust.link import CONNECTING, UNFINISHED, WAITING
 from dust.node import Node
 from dust.printer import Printer
 from dust.run import INTERRUPTED, Run
@@ -26,6 +26,8 @@ PACE, PATIENCE = 0.25, 5.0
 #: Seconds without output until a script is told for whom it waits, and until it is told again.
 SILENCE, AGAIN = 10.0, 60.0
 
+#: States in which it is somebody else's turn: the next line is more of the same.
+_OPEN = (WAITING, UNFINISHED)
 #: What asks to stop waiting.
 _ASKING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
@@ -86,7 +88,8 @@ class Waiter:
                 return False
 
     def wait_for_run(self, run: Run) -> list[Node]:
-        """Wait until a run ends or waits for input everywhere; returns the nodes that wait.
+        """Wait until a run ends or waits everywhere for input or for the rest of its line; returns
+        the nodes that wait.
 
         Where nothing is shown for some time, it is told for whom.
         """
@@ -94,7 +97,7 @@ class Waiter:
         links = self._sessions.links
 
         def settled() -> bool:
-            return run.done or all(links[n.id].state == WAITING for n in run.unfinished())
+            return run.done or all(links[n.id].state in _OPEN for n in run.unfinished())
 
         due = run.begun + SILENCE
         while not self.wait(settled, max(0.0, due - time.monotonic()), run):
@@ -104,7 +107,7 @@ class Waiter:
                 seconds = f"{now - run.begun:.0f} s"
                 line = " ".join(run.line.split())
                 line = line if len(line) <= 60 else f"{line[:56]} ..."
-                late = [n for n in run.unfinished() if links[n.id].state != WAITING]
+                late = [n for n in run.unfinished() if links[n.id].state not in _OPEN]
                 self._printer.tell(f"waiting for {self._labels(late)}, {seconds}: `{line}`")
                 due = now + AGAIN
         return run.unfinished()

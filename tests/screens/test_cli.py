@@ -113,6 +113,15 @@ def test_nobody_answers_at_the_end_of_a_script(home: Path) -> None:
     assert "worker1: still waits for input: Sure? [Y/n]" in done.stderr
 
 
+def test_a_line_that_only_the_node_finds_unfinished_goes_on_in_the_next_one(home: Path) -> None:
+    done = dust(home, "-c", "@worker* echo $[1 +", "-c", "@worker* 41]")
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert sorted(done.stdout.splitlines()) == ["[worker1] 42", "[worker2] 42"]
+    done = dust(home, "-c", "@worker1 echo $[1 +")
+    assert done.stderr == "dust: worker1: still waits for the rest of its line\n"
+    assert done.returncode == 1
+
+
 def test_a_script_says_for_whom_it_waits(home: Path) -> None:
     program = (
         "import sys; from dust import cli, waiter; waiter.SILENCE = waiter.AGAIN = 0.4;"
