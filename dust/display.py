@@ -70,6 +70,8 @@ class Display:
         """A session's state changed."""
         if link.state == WAITING and b"assword" in link.last_line:
             self.note(link, "asks for a password; `secret` answers it unseen")
+        elif link.state == WAITING and self.form != "stream" and link.run and not link.run.quiet:
+            self.note(link, f"waits for input: {link.asked}")
         if link.state != CONNECTING:
             self._forget_answers()
         self.stirred()

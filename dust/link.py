@@ -10,6 +10,7 @@ from typing import Protocol
 from dust import messages
 from dust.jumps import Jump
 from dust.node import Node
+from dust.plain import strip_colours
 from dust.run import Result, Run
 
 #: States of a session, as people see them. `unfinished`: the shell waits for the rest of a line.
@@ -76,3 +77,9 @@ class Link:
     def run(self) -> Run | None:
         """Whose output it is that the session prints, if a run's."""
         return self.runs[self.taken - 1] if self.taken else None
+
+    @property
+    def asked(self) -> str:
+        """What it asks, where it waits for input."""
+        said = strip_colours(self.last_line).decode("utf-8", "replace")
+        return said.strip().rpartition("\n")[2]

@@ -216,11 +216,9 @@ class Shell:
             return 0
         for node in run.unfinished():
             link = self.context.sessions.links[node.id]
-            if link.state == UNFINISHED:
-                self.context.printer.error(f"{node.name}: still waits for the rest of its line")
-                continue
-            asked = link.last_line.decode("utf-8", "replace").strip().rpartition("\n")[2]
-            self.context.printer.error(f"{node.name}: still waits for input: {asked}")
+            line = link.state == UNFINISHED
+            what = "the rest of its line" if line else f"input: {link.asked}"
+            self.context.printer.error(f"{node.name}: still waits for {what}")
         return 1
 
     # --- for the prompt

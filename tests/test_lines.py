@@ -253,8 +253,8 @@ def test_bash_agrees(text: str) -> None:
         env={"PATH": "/nonexistent", "LC_ALL": "C"},
         executable=shutil.which("bash"),
     )
-    waiting = b"unexpected EOF", b"unexpected end of file", b"delimited by end-of-file"
-    waiting += (b"unexpected token `EOF'",)
+    waiting = [b"unexpected EOF", b"unexpected end of file", b"delimited by end-of-file"]
+    waiting.append(b"unexpected token `EOF' in conditional command")
     assert any(each in found.stderr for each in waiting) == (unfinished(text) is not None)
 
 

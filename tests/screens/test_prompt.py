@@ -124,6 +124,19 @@ def test_answer_reaches_the_program_that_asks(dust: Start) -> None:
     screen.wait_for("2 ready$")
 
 
+@pytest.mark.parametrize("form", ["block", "fold"])
+def test_what_is_asked_is_seen_before_output_is(dust: Start, form: str) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line(f"output {form}")
+    screen.line("@worker1 printf '\\033[1mSure? [Y/n] \\033[0m'; read x; echo \"<$x>\"")
+    screen.wait_for("1 waiting$")
+    screen.wait_for("worker1: waits for input: Sure? [Y/n]")
+    screen.line("@worker1 Y")
+    screen.wait(lambda text: text.endswith("1 ready$"))
+    assert screen.text.count("waits for input") == 1
+
+
 def test_a_secret_can_be_given_up(dust: Start) -> None:
     screen = dust()
     screen.wait_for("dust:local$")
