@@ -46,7 +46,7 @@ def refusal(name: str) -> str:
         reason = f"it has {ascii(odd)} in it"
     else:
         reason = "it begins with '-'" if name[0] == "-" else "what belongs to its '@' is missing"
-    return f"ssh cannot take {ascii(name)} as the name of a host: {reason}"
+    return f"ssh cannot take {name!r} as the name of a host: {reason}"
 
 
 def is_ip(text: str) -> bool:
