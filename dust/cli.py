@@ -206,6 +206,7 @@ def backend(settings: Settings) -> Backend:
 
 
 def _run(options: dict[str, Any]) -> int:
+    from dust import config
     from dust.context import Context
     from dust.errors import UsageError
     from dust.shell import Shell, is_script, read_lines
@@ -216,6 +217,8 @@ def _run(options: dict[str, Any]) -> int:
     if options["-i"] == "-" and not (options["-c"] or script):
         raise UsageError("-i - reads the hosts from standard input: give the lines with -c")
     scripted = bool(script) or (not options["-c"] and is_script())
+    if scripted and settings.colour == "auto":
+        settings = config.changed(settings, "colour", "never")
     # What a script has open ends unasked: it is nobody else's.
     context = Context(settings, backend(settings), lends=not scripted and not options["-c"])
     context.assume_yes = options["--yes"]

@@ -161,7 +161,9 @@ _SETTINGS: Mapping[str, _Setting] = {
     "output": _chosen(
         "line by line, a block a node, or identical outputs once", "stream", "block", "fold"
     ),
-    "colour": _chosen("colours: auto is on a terminal only", "auto", "always", "never"),
+    "colour": _chosen(
+        "colours: auto is on a terminal, and not in scripts", "auto", "always", "never"
+    ),
     "history_size": _Setting("lines that the history keeps", _number(0)),
     "progress": _switched("how far the last line is, above the prompt"),
     "errexit": _switched("stop a script at its first failure"),

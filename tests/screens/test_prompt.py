@@ -194,6 +194,13 @@ def test_a_backslash_goes_on_to_an_empty_line(dust: Start) -> None:
     screen.wait_for("[worker1] a")
 
 
+def test_ctrl_z_types_nothing(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("\x1a!echo $((40\x1a + 2))")
+    screen.wait_for("\n42\n")
+
+
 def test_an_empty_line_for_all_that_wait(dust: Start) -> None:
     screen = dust()
     screen.wait_for("dust:local$")
@@ -325,6 +332,15 @@ def test_odd_sizes(dust: Start, rows: int, columns: int) -> None:
     screen.wait_for("$")
     screen.line("@worker1 seq 30")
     screen.wait_for("[worker1] 30")
+
+
+def test_a_script_has_no_colours(dust: Start, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("@worker1 printf '\\033[31mred\\033[0m\\n'\n@worker1 false\nnope\n")
+    screen = dust(str(script))
+    assert screen.wait_for_end() == 2
+    assert screen.lines[0] == "[worker1] red"
+    assert b"\x1b[" not in screen.raw
 
 
 def test_dumb_terminal(dust: Start) -> None:
