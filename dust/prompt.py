@@ -248,6 +248,10 @@ class Prompt:
                     self._context.printer.tell(_CUT)
                     self._context.printer.flush()
 
+        @keys.add("c-z")
+        def _(event: KeyPressEvent) -> None:
+            """There is nothing to suspend here, and no line has this character."""
+
         @keys.add("c-d", filter=~is_searching)
         def _(event: KeyPressEvent) -> None:
             if event.current_buffer.text:
