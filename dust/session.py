@@ -318,6 +318,8 @@ class Session:
         begun = self._framing.state != STARTING
         if not begun:
             kind, text = reasons.reason(self._login.said)
+        elif self.terminal.killed:
+            kind, text = "dropped", f"its ssh was ended by signal {self.terminal.killed}"
         elif status == 255:
             kind, text = reasons.lost(self.terminal.last)
         else:

@@ -84,6 +84,8 @@ class Terminal:
         self._queue = bytearray()
         #: The end of what was printed, which may hold ssh's last words.
         self.last = b""
+        #: The signal by which somebody ended the child, once it is reaped.
+        self.killed = 0
         self.fd: int = self._child.child_fd
         os.set_blocking(self.fd, False)
 
@@ -241,17 +243,20 @@ class Terminal:
         One that lingers longer than `patience` seconds is killed.
         """
         deadline = time.monotonic() + patience
+        lingers = False
         while True:
             try:
                 pid, status = os.waitpid(self._child.pid, os.WNOHANG)
             except ChildProcessError:  # interact() has seen the end
-                signalled = self._child.signalstatus
-                status = self._child.exitstatus if signalled is None else 128 + signalled
+                self.killed = int(self._child.signalstatus or 0)
+                status = 128 + self.killed if self.killed else self._child.exitstatus
                 return -1 if status is None else int(status)
             if pid:
                 code = os.waitstatus_to_exitcode(status)
+                self.killed = 0 if lingers else max(0, -code)
                 return code if code >= 0 else 128 - code
             if time.monotonic() > deadline:
+                lingers = True
                 with contextlib.suppress(OSError):
                     os.kill(self._child.pid, signal.SIGKILL)
                 deadline += patience

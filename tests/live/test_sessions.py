@@ -212,6 +212,8 @@ def test_what_programs_print_is_not_taken_for_the_reason(
         os.kill(ssh, signal.SIGKILL)
         driver.until(lambda: run.done)
         assert "denied" not in driver.link("victim").reason
+        assert driver.link("victim").reason == "its ssh was ended by signal 9"
+        assert driver.link("victim").lost  # which `reconnect` opens again
 
 
 def test_close_ends_a_session_and_what_runs_in_it(backend: LocalBackend, tmp_path: Path) -> None:
