@@ -259,9 +259,10 @@ class Shell:
         return run.progress(self.context.cluster.label)
 
     def running(self) -> list[Node]:
-        """The nodes whose sessions have something running."""
+        """The nodes whose sessions have something running, or are to run something once open."""
         links = self.context.sessions.links.values() if self.context.has_sessions else ()
-        return [link.node for link in links if link.state in LIVE and link.state != READY]
+        busy = LIVE - {READY}
+        return [link.node for link in links if link.state in busy or link.queue]
 
 
 def read_lines(shell: Shell, fd: int) -> Iterator[str]:

@@ -241,6 +241,19 @@ def test_exit_asks_while_something_runs(dust: Start) -> None:
     assert screen.wait_for_end() == 3
 
 
+def test_exit_asks_while_a_line_waits_for_its_session(dust: Start, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("Host slow\n  ProxyCommand sleep 600\n")
+    screen = dust("-F", str(config))
+    screen.wait_for("$")
+    screen.line("@slow echo x")
+    screen.wait_for("1 connecting$")
+    screen.line("exit")
+    screen.wait_for("Something still runs on slow. Leave? [y/N]")
+    screen.line("y")
+    assert screen.wait_for_end() == 0
+
+
 def test_exit_status(dust: Start) -> None:
     screen = dust()
     screen.wait_for("dust:local$")
