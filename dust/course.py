@@ -110,7 +110,10 @@ class Course:
             else:
                 self._set_state(link, message.name)
         elif isinstance(message, messages.Opened):
-            link.directory = message.directory or link.directory
+            wanted, link.directory = link.directory, message.directory or link.directory
+            if wanted not in (b"", link.directory):
+                gone, there = (each.decode("utf-8", "replace") for each in (wanted, link.directory))
+                self._events.note(link, f"cannot go back to {gone}: it is in {there}")
             link.opened = True
             self._admission.done(link)
             self._set_state(link, READY)

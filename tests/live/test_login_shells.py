@@ -341,6 +341,20 @@ def test_a_failure_under_set_e_is_told(shells: Driver) -> None:
     assert shells.link("tcsh").state == "ready"
 
 
+def test_reconnect_says_that_the_directory_is_gone(shells: Driver) -> None:
+    shells.run("mkdir gone; cd gone; rmdir ../gone", *ALL)
+    where = {name: shells.link(name).directory.decode() for name in ALL}
+    nodes = shells.of(ALL)
+    shells.coordinator.close(nodes)
+    assert shells.coordinator.reconnect(nodes) == nodes
+    shells.state("ready", *ALL)
+    for name, gone in where.items():
+        there = shells.link(name).directory.decode()
+        assert there != gone
+        told = f"cannot go back to {gone}: it is in {there}"
+        assert shells.events.notes[name][-1:] == [told]
+
+
 @pytest.mark.parametrize(
     "directory", ["plain", "with  space", 'it\'s "quoted" $HOME', "new\nline", "é"]
 )
