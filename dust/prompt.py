@@ -243,10 +243,13 @@ class Prompt:
             if event.current_buffer.text:
                 event.current_buffer.reset()
             else:
-                self._shell.interrupt_last()
+                interrupted, printer = self._shell.interrupt_last(), self._context.printer
                 if self._above.drop():
-                    self._context.printer.tell(_CUT)
-                    self._context.printer.flush()
+                    printer.tell(_CUT)
+                elif not interrupted and (busy := self._shell.running()):
+                    names = self._context.cluster.labels(busy)
+                    printer.tell(f"the last line has ended; `interrupt` reaches {names}")
+                printer.flush()
 
         @keys.add("c-z")
         def _(event: KeyPressEvent) -> None:

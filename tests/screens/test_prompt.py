@@ -113,6 +113,23 @@ def test_ctrl_c_clears_then_interrupts(dust: Start) -> None:
     screen.wait(lambda text: text.endswith("1 ready$"))
 
 
+def test_ctrl_c_says_what_it_does_not_reach(dust: Start) -> None:
+    screen = dust()
+    screen.wait_for("dust:local$")
+    screen.line("@worker1 sleep 300")
+    screen.wait_for("1 busy$")
+    screen.line("@worker2 true")
+    screen.wait_for("1 ready 1 busy$")
+    screen.send("\x03")
+    screen.wait_for("the last line has ended; `interrupt` reaches worker1")
+    screen.line("interrupt")
+    screen.wait(lambda text: text.endswith("2 ready$"))
+    screen.send("\x03")
+    screen.line("!echo $((40 + 2))")
+    text = screen.wait_for("\n42\n")
+    assert text.count("the last line has ended") == 1
+
+
 def test_answer_reaches_the_program_that_asks(dust: Start) -> None:
     screen = dust()
     screen.wait_for("dust:local$")
