@@ -41,6 +41,8 @@ class Cluster:
         self.working_set = ""
         #: What the session of a node (by id) does now: `ready`, `busy`, ... or "" without one.
         self.state_of: Callable[[str], str] = lambda id: ""
+        #: Why the session of a node (by id) is down; "" if it is not.
+        self.why_down: Callable[[str], str] = lambda id: ""
         #: The last run, for `%ok` and the like.
         self.last: Run | None = None
         #: When the listing was made (seconds since 1970) if it was kept from an earlier dust.

@@ -20,7 +20,7 @@ from dust.desk import Desk
 from dust.dialog import Dialog
 from dust.display import Display
 from dust.groups import Groups
-from dust.link import LIVE
+from dust.link import DOWN, LIVE, Link
 from dust.listing import Listing
 from dust.node import Node
 from dust.nodeset import grouped
@@ -50,7 +50,7 @@ class Context:
         self.failed = False  # the command at hand has reported an error
         self.plugin = ""  # the plugin of the command at hand
         self.cluster = Cluster(backend, Groups())
-        self.cluster.state_of = self._state_of
+        self.cluster.state_of, self.cluster.why_down = self._state_of, self._why_down
         self.cluster.warn = lambda text: self.printer.error(text)
         if settings.use:
             self.cluster.working_set = settings.use
@@ -282,8 +282,15 @@ class Context:
     # --- inside
 
     def _state_of(self, id: str) -> str:
-        link = self._sessions.links.get(id) if self._sessions else None
+        link = self._link(id)
         return link.state if link else ""
+
+    def _why_down(self, id: str) -> str:
+        link = self._link(id)
+        return link.reason if link and link.state == DOWN else ""
+
+    def _link(self, id: str) -> Link | None:
+        return self._sessions.links.get(id) if self._sessions else None
 
 
 def _line_size() -> tuple[int, int]:

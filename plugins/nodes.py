@@ -127,6 +127,9 @@ def _search(nodes: Sequence[Node], words: Sequence[str]) -> list[Node]:
 def _print_all(dust: Dust, node: Node) -> None:
     pairs = [*node.properties().items()]
     pairs += [("tags", f"{key}:{value}") for key, value in node.tags.items()]
+    if state := dust.cluster.state_of(node.id):
+        why = dust.cluster.why_down(node.id)
+        pairs.append(("session", f"{state}: {why}" if why else state))
     width = max(len(key) for key, _ in pairs)
     dust.print()
     dust.print(f"{dust.cluster.number(node)}  {printable(dust.cluster.label(node))}")

@@ -122,6 +122,14 @@ def test_a_line_that_only_the_node_finds_unfinished_goes_on_in_the_next_one(home
     assert done.returncode == 1
 
 
+def test_show_vv_says_why_a_session_is_down(home: Path) -> None:
+    done = dust(home, "-c", "@worker1 exit 3", "-c", "show -vv worker*")
+    sessions = [line.split(None, 1)[1] for line in done.stdout.splitlines() if " session " in line]
+    assert sessions == ["down: logged out (exit 3)"]
+    done = dust(home, "-c", "@worker1 true", "-c", "show -vv worker1")
+    assert done.stdout.splitlines()[-1].split() == ["session", "ready"]
+
+
 def test_a_script_says_for_whom_it_waits(home: Path) -> None:
     program = (
         "import sys; from dust import cli, waiter; waiter.SILENCE = waiter.AGAIN = 0.4;"
