@@ -22,7 +22,7 @@ Node options:
   --backend NAME      where nodes come from: local, ssh or ec2
   --profile NAME      the AWS profile (alone: the ec2 backend)
   --region NAME       the AWS region (alone: the ec2 backend)
-  --cluster NAME      the working set
+  --cluster NAME      the working set; '*' is all nodes
   -F FILE             the ssh configuration to use (alone: the ssh backend, with its hosts)
   -i FILE             an inventory or a file of hosts, - for standard input (the ssh backend)
 
@@ -101,8 +101,8 @@ def _run(options: dict[str, Any]) -> int:
     timeout, retries = _seconds(options, "-u"), _count(options["--retry"])
     preferences = _preferences(options)
     settings = settled(options, NAME)
-    cluster = Cluster(backend(settings))
-    cluster.working_set = settings.use
+    cluster = Cluster(backend(settings), use=settings.use)
+    cluster.way_out = "--cluster '*' takes in all nodes"
     nodes = _nodes(cluster, options)
     line = _line(options["COMMAND"], nodes, cluster)
     # The ssh that a terminal is given to waits for it: nobody else's may.

@@ -11,7 +11,7 @@ Options:
   --backend NAME      where nodes come from: local, ssh or ec2
   --profile NAME      the AWS profile (alone: the ec2 backend)
   --region NAME       the AWS region (alone: the ec2 backend)
-  --cluster NAME      the working set
+  --cluster NAME      the working set; '*' is all nodes
   -F FILE             the ssh configuration to use (alone: the ssh backend, with its hosts)
   -i FILE             an inventory or a file of hosts, - for standard input (the ssh backend)
   -y, --yes           answer yes where a command asks

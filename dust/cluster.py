@@ -25,8 +25,11 @@ class Cluster:
     `refresh` and `update` only.
     """
 
-    def __init__(self, backend: Backend, groups: Groups | None = None) -> None:
-        """Ask nothing yet; `groups` are the node groups for `@group` in targets."""
+    def __init__(self, backend: Backend, groups: Groups | None = None, use: str = "") -> None:
+        """Ask nothing yet; `groups` are the node groups for `@group` in targets.
+
+        The cluster to `use` need not be there; `*` and "" are all nodes.
+        """
         self.backend = backend
         self.groups = groups
         #: What the user's files say about clusters.
@@ -38,7 +41,9 @@ class Cluster:
         #: Has the backend asked; replaced where that must not keep the sessions waiting.
         self.ask: Callable[[Callable[[], list[Node]]], list[Node]] = lambda asked: asked()
         #: The cluster that is in use, or "" for all nodes.
-        self.working_set = ""
+        self.working_set = "" if use == "*" else use
+        #: How to get at all nodes from there.
+        self.way_out = "`use *` takes in all nodes"
         #: What the session of a node (by id) does now: `ready`, `busy`, ... or "" without one.
         self.state_of: Callable[[str], str] = lambda id: ""
         #: Why the session of a node (by id) is down; "" if it is not.
@@ -193,7 +198,7 @@ class Cluster:
             if self.working_set and error.position is None and self._exists(target):
                 raise TargetError(
                     f"{target} selects nothing of {self.working_set}, the cluster in use; "
-                    "`use *` takes in all nodes"
+                    f"{self.way_out}"
                 ) from error
             raise
 
@@ -229,7 +234,7 @@ class Cluster:
     def nothing(self) -> str:
         """Say that the working set has no nodes, and why."""
         if self.working_set:
-            return f"no node is in the cluster {self.working_set}; `use *` takes in all nodes"
+            return f"no node is in the cluster {self.working_set}; {self.way_out}"
         return f"there are no nodes in {self.backend.label}"
 
     def _select(self, target: str, nodes: list[Node]) -> list[Node]:

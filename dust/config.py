@@ -167,7 +167,7 @@ _SETTINGS: Mapping[str, _Setting] = {
     "history_size": _Setting("lines that the history keeps", _number(0)),
     "progress": _switched("how far the last line is, above the prompt"),
     "errexit": _switched("stop a script at its first failure"),
-    "use": _Setting("the working set at the start; empty is everything"),
+    "use": _Setting("the working set at the start; empty or * is everything"),
     "inventory": _Setting("a file of hosts for the ssh backend"),
     "ssh_config": _Setting("an ssh configuration file in place of the user's own"),
     "profile": _Setting("the AWS profile; empty is AWS_PROFILE, or the default one"),

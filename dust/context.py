@@ -49,11 +49,9 @@ class Context:
         self.leaving: int | None = None
         self.failed = False  # the command at hand has reported an error
         self.plugin = ""  # the plugin of the command at hand
-        self.cluster = Cluster(backend, Groups())
+        self.cluster = Cluster(backend, Groups(), settings.use)
         self.cluster.state_of, self.cluster.why_down = self._state_of, self._why_down
         self.cluster.warn = lambda text: self.printer.error(text)
-        if settings.use:
-            self.cluster.working_set = settings.use
         self.printer = Printer(colour=in_colour(settings.colour, 1), label=self.cluster.label)
         self.display = Display(self.printer, settings.output)
         self.registry = Registry()

@@ -122,6 +122,23 @@ def test_a_line_that_only_the_node_finds_unfinished_goes_on_in_the_next_one(home
     assert done.returncode == 1
 
 
+@pytest.mark.parametrize("program", ["dust", "dust-at"])
+def test_the_command_line_can_choose_all_nodes_again(home: Path, program: str) -> None:
+    file = home / "config.yaml"
+    file.write_text("use: nothing\n")
+
+    def call(*options: str) -> Done:
+        if program == "dust":
+            return dust(home, *options, "-c", "@worker1 echo here")
+        return at(home, *options, "worker1", "echo here")
+
+    try:
+        assert "takes in all nodes" in call().stderr
+        assert call("--cluster", "*").stdout == "[worker1] here\n"
+    finally:
+        file.unlink()
+
+
 def test_show_vv_says_why_a_session_is_down(home: Path) -> None:
     done = dust(home, "-c", "@worker1 exit 3", "-c", "show -vv worker*")
     sessions = [line.split(None, 1)[1] for line in done.stdout.splitlines() if " session " in line]
