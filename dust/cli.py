@@ -34,6 +34,9 @@ from dust import __version__
 if TYPE_CHECKING:
     from dust.backend import Backend
     from dust.config import Settings
+    from dust.prompt import Prompt
+    from dust.shell import Shell
+    from dust.teletype import Teletype
 
 #: The exit status after Ctrl-C, as in any shell.
 INTERRUPTED = 130
@@ -231,11 +234,22 @@ def _run(options: dict[str, Any]) -> int:
             return shell.script(options["-c"])
         if scripted:
             return shell.script(read_lines(shell, source))
-        from dust.prompt import Prompt  # a script does not pay for it
-
-        return Prompt(shell).run()
+        return _prompt(shell).run()
     finally:
         context.close()
+
+
+def _prompt(shell: Shell) -> Prompt | Teletype:
+    """What reads lines from this terminal; a script does not pay for it."""
+    from dust.printer import is_dumb
+
+    if is_dumb():
+        from dust.teletype import Teletype
+
+        return Teletype(shell)
+    from dust.prompt import Prompt
+
+    return Prompt(shell)
 
 
 def _open_standard() -> None:

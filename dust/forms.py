@@ -9,7 +9,7 @@ from typing import Any
 
 from dust.config import Settings
 from dust.node import Node
-from dust.printer import Labels, Printer, in_colour
+from dust.printer import Labels, Printer, in_colour, is_dumb
 from dust.report import Bytes, Kept, Lines, Progress, Report, Stream
 from dust.run import Run
 
@@ -43,6 +43,6 @@ def report(
     else:
         out = Kept() if folded else stream(1, options["-o"])
         errors = stream(2, options["-e"])
-    shown = not options["--quiet"] and os.isatty(2) and os.environ.get("TERM") != "dumb"
+    shown = not options["--quiet"] and os.isatty(2) and not is_dumb()
     progress = Progress(run, name) if shown else None
     return Report(run, out, errors, progress, printer, folded=folded, quiet=options["--quiet"])

@@ -13,7 +13,7 @@ from prompt_toolkit.input import create_input
 
 from dust.coordinator import Coordinator
 from dust.errors import UsageError
-from dust.printer import write
+from dust.printer import is_dumb, write
 
 #: Seconds between two drawings: at least, and at most while there is a time that runs.
 PACE, TICK = 0.1, 1.0
@@ -41,7 +41,7 @@ def show(
     `running` says whether it shows a time that runs. Raises UsageError where the terminal cannot
     show it.
     """
-    if not (os.isatty(0) and os.isatty(1)) or os.environ.get("TERM", "dumb") == "dumb":
+    if not (os.isatty(0) and os.isatty(1)) or is_dumb():
         raise UsageError("this needs a terminal that can be drawn on")
     keys = create_input()
     pressed: list[str] = []

@@ -162,7 +162,7 @@ class Printer:
     @property
     def has_progress(self) -> bool:
         """Whether there is a terminal to show on how far something is."""
-        return self.above is None and os.isatty(2) and os.environ.get("TERM") != "dumb"
+        return self.above is None and os.isatty(2) and not is_dumb()
 
     def progress(self, text: str) -> None:
         """Show one line until the next output, or take it away again."""
@@ -210,9 +210,14 @@ class Printer:
         return True
 
 
+def is_dumb() -> bool:
+    """Whether the terminal is one that can only print."""
+    return os.environ.get("TERM", "") in ("", "dumb", "unknown")
+
+
 def in_colour(setting: str, fd: int) -> bool:
     """Whether the setting `colour` means colours on this descriptor."""
-    plain = os.environ.get("TERM") == "dumb" or "NO_COLOR" in os.environ
+    plain = is_dumb() or "NO_COLOR" in os.environ
     return setting == "always" or (setting == "auto" and os.isatty(fd) and not plain)
 
 

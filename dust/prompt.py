@@ -23,8 +23,8 @@ from dust.above import PACE, Above, Keyboard
 from dust.errors import DustError, Interrupted
 from dust.history import FileHistory
 from dust.plain import printable
-from dust.run import BY_CTRL_C
 from dust.shell import Shell
+from dust.user import User
 
 #: Seconds after which nodes are listed in the background: the prompt stands by then.
 _SOON = 0.2
@@ -50,6 +50,7 @@ class Prompt:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._context = shell.context
+        self._user = User(shell)
         self._typed, self._status = "", 0  # where the next line begins; how the last one ended
         self._looking: asyncio.TimerHandle | None = None
         self._progress = ""  # how far the last line was at the last look
@@ -113,7 +114,7 @@ class Prompt:
         except EOFError:  # the terminal is gone
             return False
         except _Leave:
-            return not self._may_leave()
+            return not self._user.may_leave()
         except _Ask:
             self._typed = self._session.default_buffer.text
             try:
@@ -124,39 +125,12 @@ class Prompt:
         if self._shell.goes_on(text):  # what would have taken it as input has ended meanwhile
             self._typed = text + "\n"
             return True
-        self._status = self._execute(text)
+        self._status = self._user.execute(text)
         leaving, self._context.leaving = self._context.leaving, None
-        if leaving is None or not self._may_leave():
+        if leaving is None or not self._user.may_leave():
             return True
         self._status = leaving
         return False
-
-    def _execute(self, text: str) -> int:
-        """Carry out what was typed; of several lines all but the last are waited for.
-
-        Ctrl-C gives up those that are left: who presses it wants nothing more to begin.
-        """
-        entries = [entry for entry in self._shell.joined(text.split("\n")) if entry.strip()]
-        status = 0
-        for at, entry in enumerate(entries, 1):
-            status = self._shell.execute(entry, wait=at < len(entries))
-            if self._context.leaving is not None:
-                break
-            if status == BY_CTRL_C and (left := len(entries) - at):
-                lines = "1 line was" if left == 1 else f"{left} lines were"
-                self._context.printer.tell(f"interrupted: {lines} not carried out")
-                break
-        return status
-
-    def _may_leave(self) -> bool:
-        busy = self._shell.running()
-        if not busy:
-            return not self._context.lent or self._context.ask(
-                "A dust-at may be using the connections of these sessions. Leave?"
-            )
-        names = ", ".join(self._context.cluster.label(node) for node in busy[:5])
-        more = f" and {len(busy) - 5} more" if len(busy) > 5 else ""
-        return self._context.ask(f"Something still runs on {names}{more}. Leave?")
 
     # --- one line, with output above it
 
@@ -210,15 +184,11 @@ class Prompt:
     # --- looks and keys
 
     def _message(self) -> StyleAndTextTuples:
-        context = self._context
-        where, backend = context.cluster.working_set, context.backend
-        if not where or backend.label != backend.name:  # which account and region stays visible
-            where = backend.label + (f"/{where}" if where else "")
         states: StyleAndTextTuples = []
         for state, count in self._shell.status().items():
             states += [("", " "), (_STYLES.get(state, ""), f"{count} {state}")]
         width = self._session.app.output.get_size().columns
-        parts = _fitting([("bold", f"dust:{where}")], states, width)
+        parts = _fitting([("bold", self._user.where)], states, width)
         if self._progress and self._shell.progress() and not self._session.app.is_done:
             shown = printable(self._progress)[: width - 1]
             parts.insert(0, ("ansibrightblack", shown + "\n"))
@@ -243,13 +213,12 @@ class Prompt:
             if event.current_buffer.text:
                 event.current_buffer.reset()
             else:
-                interrupted, printer = self._shell.interrupt_last(), self._context.printer
+                told = self._user.interrupt()
                 if self._above.drop():
-                    printer.tell(_CUT)
-                elif not interrupted and (busy := self._shell.running()):
-                    names = self._context.cluster.labels(busy)
-                    printer.tell(f"the last line has ended; `interrupt` reaches {names}")
-                printer.flush()
+                    told = _CUT
+                if told:
+                    self._context.printer.tell(told)
+                self._context.printer.flush()
 
         @keys.add("c-z")
         def _(event: KeyPressEvent) -> None:

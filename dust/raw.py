@@ -12,6 +12,7 @@ from dust.coordinator import Coordinator
 from dust.errors import SessionError, UsageError
 from dust.link import CONNECTING, LIVE, Link
 from dust.node import Node
+from dust.printer import is_dumb
 
 #: Puts right what a program may leave behind when its session breaks: the scroll region, whose
 #: end moves the cursor unless that is kept, inserting, line drawing, cursor keys and keypad,
@@ -67,7 +68,6 @@ def _terminal_kept(sessions: Coordinator, link: Link) -> Iterator[None]:
         yield
     finally:
         sessions.regain(link)
-        dumb = os.environ.get("TERM", "dumb") == "dumb"
         with contextlib.suppress(termios.error, OSError):  # it may be gone
             termios.tcsetattr(0, termios.TCSADRAIN, before)
-            os.write(1, b"\r\n" if dumb else link.leaving + _RESET + _NEW_LINE)
+            os.write(1, b"\r\n" if is_dumb() else link.leaving + _RESET + _NEW_LINE)

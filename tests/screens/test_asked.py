@@ -89,3 +89,21 @@ def test_what_a_session_was_told_is_not_kept(ssh: Screen) -> None:
         screen.wait_for("worker2: Enter passphrase")
         screen.line("open sesame")
         screen.wait_for("2 files to worker[1-2]")
+
+
+def test_a_terminal_that_can_only_print_asks_too(dust: Start, locked: str) -> None:
+    with dust("-F", locked, TERM="dumb") as screen:
+        screen.wait_for("ssh_config$")
+        screen.line("@worker* echo in")
+        screen.wait_for("Enter passphrase")
+        screen.line("open sesame")
+        screen.wait(lambda text: text.count("] in") == 2 and text.endswith("2 ready$"))
+        assert "sesame" not in screen.text
+        screen.line("close")
+        screen.wait(lambda text: text.endswith("2 down$"))
+        screen.forget()
+        screen.line("reconnect worker1")
+        screen.wait_for("\nworker1: Enter passphrase")
+        screen.send("\x03")
+        screen.wait(lambda text: "interrupted" in text and text.endswith("2 down$"))
+        assert b"\x1b" not in screen.raw

@@ -373,17 +373,35 @@ def test_a_script_has_no_colours(dust: Start, tmp_path: Path) -> None:
     assert b"\x1b[" not in screen.raw
 
 
-def test_dumb_terminal(dust: Start) -> None:
-    screen = dust(TERM="dumb")
+@pytest.mark.parametrize("kind", ["dumb", ""])
+def test_a_terminal_that_can_only_print(dust: Start, kind: str) -> None:
+    screen = dust(TERM=kind)
     screen.wait_for("dust:local$")
-    screen.line("@worker1 echo from $((40 + 2))")
+    screen.line("@worker1 echo from $((40 + 2)); sleep 0.5; echo late")
     screen.wait_for("[worker1] from 42")
-    assert b"\x1b[3" not in screen.raw
+    screen.wait(lambda text: text.endswith("\n[worker1] late\ndust:local 1 ready$"))
+    screen.line("@worker1 for i in 1 2")
+    screen.wait(lambda text: text.endswith("\n>"))
+    screen.line("do echo i$i; done; read -p 'Your name? ' x; echo hi $x; sleep 1000")
+    screen.wait(lambda text: "] Your name?\n" in text and text.endswith("1 waiting$"))
+    screen.line("@worker1 Ann")
+    screen.wait(lambda text: "hi Ann\n" in text and text.endswith("1 busy$"))
+    screen.send("\x03")
+    screen.wait_for("worker1: exit 130")
+    screen.line("history")
+    screen.wait_for("do echo i$i; done;", 2)
+    assert b"\x1b" not in screen.raw
     screen.line("@worker1")
     screen.wait_for("worker1:")
     screen.send("\x03\x03\x03")
     screen.wait_for("\nworker1: left as it is")
     assert not re.search(rb"\x1b\[(\?1049l|r)", screen.raw)
+    screen.line("@worker1 sleep 1000")
+    screen.wait_for("1 busy$")
+    screen.send("\x04")
+    screen.wait_for("Something still runs on worker1. Leave?")
+    screen.line("y")
+    assert screen.wait_for_end() == 0
 
 
 def test_completion(dust: Start) -> None:
