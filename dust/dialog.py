@@ -58,10 +58,22 @@ def prompt_for(question: str, *, secret: bool) -> str | None:
 def answer_to(question: str, *, secret: bool) -> str | None:
     """Ask on the terminal; None at Ctrl-D. Raises Interrupted at Ctrl-C."""
     try:
-        return getpass.getpass(question) if secret else input(question)
+        return getpass.getpass(question) if secret else _typed(question)
     except EOFError:
         print(file=sys.stderr)
         return None
     except KeyboardInterrupt:
         print(file=sys.stderr)
         raise Interrupted from None
+
+
+def _typed(question: str) -> str:
+    """A line that is typed; where the output goes to a file, the terminal has the question."""
+    if os.isatty(1):
+        return input(question)
+    try:
+        with open(os.ctermid(), "w") as terminal:
+            terminal.write(question)
+    except OSError:
+        print(question, end="", file=sys.stderr, flush=True)
+    return input()

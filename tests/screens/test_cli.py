@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from screen import Screen
 
 Done = subprocess.CompletedProcess[str]
 
@@ -64,6 +65,19 @@ def test_variables(home: Path) -> None:
         "[worker1] worker1 0 2 {name} x {none}",
         "[worker2] worker2 1 2 {name} x {none}",
     ]
+
+
+def test_a_question_is_seen_where_the_output_goes_to_a_file(tmp_path: Path) -> None:
+    dust = f"'{sys.executable}' '{ROOT}/bin/dust' --backend local -c 'cluster new c.yaml'"
+    line = f"cd '{tmp_path}' && {dust} >out 2>&1"
+    with Screen(["sh", "-c", line], {**os.environ, "DUST_HOME": str(tmp_path / "home")}) as screen:
+        screen.wait_for("Name of the cluster [cluster1]:")
+        screen.line("c1")
+        screen.wait_for("Workers beside the master [2]:")
+        screen.line("")
+        assert screen.wait_for_end() == 0
+    said = (tmp_path / "out").read_text()
+    assert said == "c.yaml is written: `cluster create c.yaml` makes it\n"
 
 
 @pytest.mark.parametrize("by", ["file", "pipe"])
