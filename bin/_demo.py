@@ -134,7 +134,7 @@ def cloud(lines: list[str]) -> int:
             with _machines.serving(home) as environment:
                 if not lines and sys.stdin.isatty():
                     print(CLOUD.format(home=home))
-                options = ["--backend", "ec2", "-F", str(home / "ssh_config")]
+                options = ["--backend", "ec2", "-F", str(home / _machines.SSH_CONFIG)]
                 return run_dust(options, lines, environment)
         finally:
             for each in ENDING:

@@ -21,6 +21,8 @@ from dust.errors import BackendError
 from dust.node import Node
 
 REGION = "us-east-1"
+#: What leads to the nodes; `ssh_config` is what `sshconfig write` writes.
+SSH_CONFIG = "cloud_ssh_config"
 #: What there is at the beginning: instances that nobody has made a cluster of.
 EXISTING = ("web1", "web2")
 SPEC = f"""\
@@ -36,8 +38,8 @@ class Machines:
     """The nodes behind the instances, called by their ids; changed from any thread."""
 
     def __init__(self, home: Path) -> None:
-        """Make nodes under `home`, and keep an `ssh_config` there that leads to them."""
-        self.ssh_config = home / "ssh_config"
+        """Make nodes under `home`, and keep a file for ssh there that leads to them."""
+        self.ssh_config = home / SSH_CONFIG
         self._backend = LocalBackend(home / "local")
         self._lock = threading.Lock()
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from dust import config, ssh
 from dust.cluster import Cluster
-from dust.errors import SessionError
+from dust.errors import ConfigError, SessionError
 from dust.node import Node
 
-_HEAD = "# Nodes of {}, written by dust (sshconfig write); it is written anew when they change."
+_BEGIN = "# Nodes of "
+_HEAD = _BEGIN + "{}, written by dust (sshconfig write); it is written anew when they change."
 
 
 def path() -> Path:
@@ -41,8 +42,10 @@ def blocks(
 def write(cluster: Cluster) -> tuple[int, list[str]]:
     """Write the file for the working set: how many blocks, and why nodes have none.
 
-    Raises ConfigError.
+    Raises ConfigError, also where the file is somebody else's.
     """
+    if (head := _head()) is not None and not head.startswith(_BEGIN):
+        raise ConfigError("dust did not write this file: rename or remove it first", path())
     made, problems = blocks(cluster.working(), cluster.backend.ssh_defaults, cluster)
     text = "\n".join([_HEAD.format(cluster.backend.name), *made])
     config.write_whole(path(), text + "\n")
@@ -51,10 +54,14 @@ def write(cluster: Cluster) -> tuple[int, list[str]]:
 
 def keep_current(cluster: Cluster) -> None:
     """Write the file anew, if it was written for nodes of the same backend. Raises ConfigError."""
-    try:
-        with path().open() as file:
-            head = file.readline().rstrip("\n")
-    except OSError:
-        return  # it was never written
-    if head == _HEAD.format(cluster.backend.name):
+    if _head() == _HEAD.format(cluster.backend.name):
         write(cluster)
+
+
+def _head() -> str | None:
+    """The first line of the file; None if there is none."""
+    try:
+        with path().open(errors="replace") as file:
+            return file.readline().rstrip("\n")
+    except OSError:
+        return None

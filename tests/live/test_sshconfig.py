@@ -91,3 +91,16 @@ def test_it_is_kept_current_once_it_was_written(home: Path) -> None:
     written.write_text(theirs)
     dust(home, "refresh")
     assert written.read_text() == theirs
+
+
+def test_a_file_that_dust_did_not_write_is_left_alone(home: Path) -> None:
+    own = home / "ssh_config"
+    own.write_text("Host mine\n    User me\n")
+    done = subprocess.run(
+        [*DUST, "-c", "sshconfig write"], env={**os.environ, "DUST_HOME": str(home)}, text=True,
+        capture_output=True, timeout=60, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == f"dust: {own}: dust did not write this file: rename or remove it first\n"
+    assert own.read_text() == "Host mine\n    User me\n"
+    own.unlink()

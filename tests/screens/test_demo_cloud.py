@@ -153,6 +153,10 @@ def _selects_nodes_and_talks_to_them(demo: Screen) -> None:
     demo.wait(lambda text: "[worker1] /tmp" in text and "[worker2] /tmp" in text)
     assert names(typed(demo, "show state=running")) == ["master", "web1", "web2", *WORKERS]
     assert names(typed(demo, "show lifecycle=spot")) == WORKERS
+    assert "5 nodes in" in typed(demo, "sshconfig write")
+    typed(demo, "close master")
+    demo.line("@master echo {name} again")
+    demo.wait_for("[master] master again")
 
 
 def _stops_and_starts_a_working_set(demo: Screen, place: Path) -> None:
