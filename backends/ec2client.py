@@ -35,6 +35,7 @@ _UNREACHED = {
     "SSLError",
     "HTTPClientError",
 }
+_UNANSWERED = {"ConnectionClosedError", "ReadTimeoutError"}
 _TRIES = 3
 
 
@@ -105,6 +106,7 @@ class Cloud:
     def _made(self, service: str) -> Any:
         from botocore.config import Config
 
+        session = self._begun()  # which names a profile that is not there
         if not self.region:
             raise CloudError(
                 "no AWS region is chosen: give --region, set `region` in config.yaml, "
@@ -114,7 +116,7 @@ class Cloud:
         # Ctrl-C must not wait a minute for a network that is silent.
         config = Config(retries=retries, connect_timeout=10, read_timeout=60)
         try:
-            client = self._begun().client(service, config=config)
+            client = session.client(service, config=config)
             client.meta.events.register_first("needs-retry", _give_up)
             return client
         except ValueError as error:  # an endpoint that is no address
@@ -189,7 +191,7 @@ class Cloud:
             return f"{ascii(self.region)} cannot be an AWS region; one is us-east-1"
         if kind == "HTTPClientError":  # its text has headers in it, with a signature
             return "AWS could not be asked: a credential or a proxy is malformed"
-        if kind in (*_UNREACHED, "ConnectionClosedError", "ReadTimeoutError"):
+        if kind in _UNREACHED | _UNANSWERED:
             text = " ".join(str(error).split())
             return self._no_region() or f"cannot reach AWS in {self.region}: {text}"
         return f"AWS: {' '.join(str(error).split())}"
@@ -221,9 +223,9 @@ class Cloud:
 
 
 def _give_up(caught_exception: object = None, attempts: int = 0, **_: object) -> None:
-    """End the tries where there is no network: ten of them, for throttling, take a minute."""
+    """End the tries where nobody answers: ten of them, for throttling, take minutes."""
     if attempts >= _TRIES and isinstance(caught_exception, Exception):
-        if type(caught_exception).__name__ in _UNREACHED:
+        if type(caught_exception).__name__ in _UNREACHED | _UNANSWERED:
             raise caught_exception
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cloud
 import pytest
+from botocore.config import Config
 from cloud import account, serving
 
 from dust.backends.ec2 import Ec2Backend
@@ -44,6 +49,29 @@ def backend(aws: None) -> Iterator[Ec2Backend]:
         protect(backend, id, False)
     if left:
         backend.terminate(left)
+
+
+@contextmanager
+def closing_server() -> Iterator[str]:
+    """A server that takes each call and hangs up."""
+
+    def serve() -> None:
+        while True:
+            try:
+                call = listening.accept()[0]
+            except OSError:
+                return
+            call.recv(65536)
+            call.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def launch(backend: Ec2Backend, *names: str) -> list[str]:
@@ -285,6 +313,8 @@ def test_what_is_missing_is_named(
     with pytest.raises(BackendError, match="no AWS region is chosen: give --region"):
         Ec2Backend(Cloud()).nodes()
     with pytest.raises(BackendError, match="no AWS profile prod; "):
+        Ec2Backend(Cloud("prod")).nodes()
+    with pytest.raises(BackendError, match="no AWS profile prod; "):
         Ec2Backend(Cloud("prod", "us-east-1")).nodes()
     (tmp_path / "aws.conf").write_text("[profile prods]\n")
     with pytest.raises(BackendError, match="no AWS profile prod; did you mean prods?"):
@@ -305,6 +335,25 @@ def test_no_network_is_said(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
         BackendError, match="there is no region us-east-1x; did you mean us-east-1?"
     ):
         Ec2Backend(Cloud(region="us-east-1x")).nodes()
+
+
+def test_who_takes_calls_and_does_not_answer_is_tried_three_times(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("botocore.endpoint.time.sleep", slept.append)
+    with closing_server() as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        with pytest.raises(BackendError, match="cannot reach AWS in us-east-1: Connection was clo"):
+            Ec2Backend(Cloud(region="us-east-1")).nodes()
+    assert len(slept) == 2
+    slept.clear()
+    monkeypatch.setattr("botocore.config.Config", partial(Config, read_timeout=0.1))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(BackendError, match="cannot reach AWS in us-east-1: Read timeout"):
+            Ec2Backend(Cloud(region="us-east-1")).nodes()
+    assert len(slept) == 2  # each try takes a minute
 
 
 def test_roles_are_shared_with_the_aws_command_and_no_code_is_asked(
