@@ -118,7 +118,7 @@ def _find(dust: Dust, words: Sequence[str]) -> list[Node]:
 def _search(nodes: Sequence[Node], words: Sequence[str]) -> list[Node]:
     def has_all(node: Node) -> bool:
         texts = [value.lower() for value in node.properties().values()]
-        texts += [f"{key}:{value}".lower() for key, value in node.tags.items()]
+        texts += [f"{key}{mid}{value}".lower() for key, value in node.tags.items() for mid in ":="]
         return all(any(word in text for text in texts) for word in words)
 
     return [node for node in nodes if has_all(node)]

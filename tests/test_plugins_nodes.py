@@ -59,6 +59,7 @@ def test_show_without_clusters_has_no_groups(tmp_path: Path) -> None:
         (["'my node'"], ["worker1"]),
         (["node", "slurm"], ["worker1"]),
         (["v:dev"], ["worker1"]),
+        (["env=dev"], ["worker1"]),
     ],
 )
 def test_show_selects_or_searches(dust: Recorder, words: list[str], shown: list[str]) -> None:
