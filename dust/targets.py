@@ -265,6 +265,10 @@ def _no_name(expr: Name, view: View) -> str:
     text = format(expr)
     same = view.by_name.get(expr.glob.plain.partition("~")[0], ())
     known = {each for node in view.nodes for each in (node.name, *node.clusters)}
+    key, equals, value = expr.glob.plain.partition("=")
+    if equals and "'" not in value and (key == "tags" or any(_properties(key, view.nodes))):
+        hint = f"quotes make a name of all of it: type {key}='{value}'"
+        return f"no node or cluster is called {text}; {hint}"
     near = _near(expr.glob, known.union(f"{node.name}~{node.id}" for node in same))
     if near:
         return f"no node or cluster is called {text}; did you mean {' or '.join(near)}?"

@@ -254,6 +254,8 @@ def test_a_property_that_some_lack_is_empty_there() -> None:
         ("master&web*!zzz*", "master&web*!zzz* selects no node"),
         ("!*", "*!* selects no node"),
         ("@rack1&master", "selects no node"),
+        ("'tags=env:dev'", "quotes make a name of all of it: type tags='env:dev'"),
+        ("'zzz=1'", "no node or cluster is called 'zzz=1'; there are master"),
     ],
 )
 def test_what_selects_nothing_says_why(target: str, message: str) -> None:
