@@ -63,6 +63,10 @@ class Ec2Backend:
         """The last listing of this profile and region, without a call."""
         return ec2kept.kept(self._file())
 
+    def forget(self) -> None:
+        """Drop the last listing, which is about to be wrong."""
+        ec2kept.drop(self._file())
+
     def regions(self) -> list[str]:
         """The regions that boto3 knows; without a call."""
         return self.cloud.regions()
@@ -78,32 +82,32 @@ class Ec2Backend:
 
     def start(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Start these instances and wait until they run, or say why one does not."""
-        ec2kept.drop(self._file())  # whatever becomes of this, the listing is out of date
+        self.forget()  # whatever becomes of this, the listing is out of date
         return self._power.change("start_instances", ids, follow)
 
     def stop(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Stop these instances and wait until they are stopped."""
-        ec2kept.drop(self._file())
+        self.forget()
         return self._power.change("stop_instances", ids, follow)
 
     def reboot(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Reboot these instances; AWS counts them as running all the time."""
-        ec2kept.drop(self._file())
+        self.forget()
         return self._power.reboot(ids)
 
     def terminate(self, ids: Sequence[str], follow: Follow = to_the_end) -> list[Change]:
         """Terminate these instances and wait until they are."""
-        ec2kept.drop(self._file())
+        self.forget()
         return self._power.change("terminate_instances", ids, follow)
 
     def tag(self, ids: Sequence[str], tags: Mapping[str, str]) -> list[Change]:
         """Give these instances tags, and wait until EC2 shows them."""
-        ec2kept.drop(self._file())
+        self.forget()
         return self._power.tag(ids, dict(tags))
 
     def untag(self, ids: Sequence[str], keys: Sequence[str]) -> list[Change]:
         """Take tags from these instances, and wait until EC2 does not show them."""
-        ec2kept.drop(self._file())
+        self.forget()
         return self._power.tag(ids, dict.fromkeys(keys))
 
     def _images(self, ids: set[str]) -> dict[str, str]:

@@ -30,12 +30,17 @@ class Ec2Stacks:
     """The stacks of an account in a region. Methods may be called from any thread."""
 
     def __init__(
-        self, cloud: Cloud, label: str, sleep: Callable[[float], None] = time.sleep
+        self,
+        cloud: Cloud,
+        label: str,
+        sleep: Callable[[float], None] = time.sleep,
+        changing: Callable[[], None] = lambda: None,
     ) -> None:
-        """Ask nothing yet; `sleep` takes seconds."""
+        """Ask nothing yet; `sleep` takes seconds, `changing` is called before nodes change."""
         self.label = label
         self._cloud = cloud
         self._sleep = sleep
+        self._changing = changing
 
     def plan(self, spec: Spec) -> Plan:
         """Check all of a spec against the account; nothing is made."""
@@ -50,6 +55,7 @@ class Ec2Stacks:
 
     def create(self, plan: Plan, follow: Follow) -> Stack:
         """Make the stack; on failure it is rolled back and removed, with its key and file."""
+        self._changing()
         spec, (images, source) = plan.spec, plan.more
         made = not all(group.options.key for group in spec.groups)
         public = ec2keys.public_key(spec.name) if made else ""
@@ -89,6 +95,7 @@ class Ec2Stacks:
         item = self._known(name)
         if not _is_ours(item):
             raise BackendError(f"Dust did not make {name}: remove it by what made it")
+        self._changing()
         id = str(item["StackId"])
         if item["StackStatus"] != "DELETE_COMPLETE":
             self._call("delete_stack", StackName=id)

@@ -18,5 +18,5 @@ def stacks_of(backend: Backend) -> Stacks:
     if isinstance(backend, Ec2Backend):
         from dust.backends.ec2stacks import Ec2Stacks
 
-        return Ec2Stacks(backend.cloud, backend.label)
+        return Ec2Stacks(backend.cloud, backend.label, changing=backend.forget)
     raise BackendError(f"{backend.label} makes no clusters: `--backend ec2` and `local` do")

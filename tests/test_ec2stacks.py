@@ -221,11 +221,13 @@ def test_the_newest_image_that_is_supported_for_long(cloud: Cloud) -> None:
 
 def test_another_region(typed: Typed, tmp_path: Path) -> None:
     (tmp_path / "far.yaml").write_text(SPEC.replace("us-east-1", "us-west-2"))
+    assert "0 nodes in ec2 us-west-2" in typed("use us-west-2")[1]  # and this is kept
     status, out, err = typed("cluster create far.yaml")
     assert (status, err) == (0, "")
     assert "`use us-west-2` shows its nodes" in out
     assert "no clusters in ec2 us-east-1" in typed("cluster list")[1]
-    out = typed("use us-west-2", "show", "cluster delete slurm1")[1]
+    status, out, err = typed("use us-west-2", "use slurm1", "show", "cluster delete slurm1")
+    assert (status, err) == (0, "")
     assert "worker2" in out
     assert "slurm1: gone" in out
 
