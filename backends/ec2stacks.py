@@ -17,7 +17,7 @@ from dust.backends.ec2plan import planned
 from dust.backends.ec2power import described
 from dust.backends.ec2template import template
 from dust.clusterspec import Spec
-from dust.errors import BackendError
+from dust.errors import AbsentError, BackendError
 from dust.stack import Follow, Part, Plan, Stack
 
 #: The tag of the stacks that Dust made.
@@ -129,7 +129,7 @@ class Ec2Stacks:
                     names.add(str(item["StackName"]))
         close = get_close_matches(name, names, 1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise BackendError(f"there is no cluster {name} in {self.label}{hint}")
+        raise AbsentError(f"there is no cluster {name} in {self.label}{hint}")
 
     def _followed(self, id: str, follow: Follow, deleting: bool = False) -> Stack:
         """Ask until the stack moves no more."""

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from dust.backend import Change
 from dust.backends.local import LocalBackend
 from dust.clusterspec import Spec
-from dust.errors import BackendError
+from dust.errors import AbsentError, BackendError
 from dust.node import Node
 from dust.nodeset import fold
 from dust.stack import Follow, Part, Plan, Stack
@@ -86,7 +86,7 @@ class LocalStacks:
         if not found:
             close = get_close_matches(name, {node.cluster for node in nodes} - {""}, 1)
             hint = f"; did you mean {close[0]}?" if close else ""
-            raise BackendError(f"there is no cluster {name}{hint}")
+            raise AbsentError(f"there is no cluster {name}{hint}")
         return found
 
     def _stack(self, name: str, nodes: Sequence[Node]) -> Stack:

@@ -53,6 +53,10 @@ class BackendError(DustError):
     """A source of nodes that cannot do what was asked."""
 
 
+class AbsentError(BackendError):
+    """A cluster that is not there."""
+
+
 class SessionError(DustError):
     """A session that cannot be opened or was lost: the node's name, and why as `message`."""
 

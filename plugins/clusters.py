@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from dust.command import Dust, UsageError, command
-from dust.errors import Interrupted
+from dust.errors import AbsentError, Interrupted
 from dust.nodeset import fold
 from dust.run import INTERRUPTED
 
@@ -230,7 +231,9 @@ def _status(dust: Dust, name: str, wait: bool) -> None:
     from dust.backends.stacks import stacks_of
 
     stacks = stacks_of(dust.backend)
-    _report(dust, _followed(dust, "asking for", name, wait, lambda f: stacks.status(name, f)))
+    with _assigned(dust, name):
+        stack = _followed(dust, "asking for", name, wait, lambda f: stacks.status(name, f))
+    _report(dust, stack)
 
 
 def _in_use(dust: Dust) -> str:
@@ -255,7 +258,8 @@ def _delete(dust: Dust, name: str, yes: bool, wait: bool) -> None:
     from dust.backends.stacks import stacks_of
 
     stacks = stacks_of(dust.backend)
-    stack = dust.aside(lambda: stacks.status(name, lambda stack: False))
+    with _assigned(dust, name):
+        stack = dust.aside(lambda: stacks.status(name, lambda stack: False))
     if stack.gone:
         dust.print(f"{name}: gone already")
         return
@@ -272,6 +276,18 @@ def _delete(dust: Dust, name: str, yes: bool, wait: bool) -> None:
     if dust.cluster.working_set == name and stack.gone:
         dust.cluster.use("*")
     _report(dust, stack)
+
+
+@contextmanager
+def _assigned(dust: Dust, name: str) -> Iterator[None]:
+    """Say of a cluster that `show` has and `create` did not make how it is removed."""
+    try:
+        yield
+    except AbsentError as error:
+        if all(name not in node.clusters for node in dust.cluster.nodes()):
+            raise
+        what = f"its nodes were assigned: `assign --remove {name}` forgets it"
+        raise AbsentError(f"{error}; {what}") from error
 
 
 def _report(dust: Dust, stack: Stack) -> None:

@@ -168,6 +168,19 @@ def test_a_name_that_exists_and_a_stack_made_elsewhere(
     assert "there is no cluster slurm2 in ec2 us-east-1; did you mean slurm1?" in err
 
 
+def test_a_cluster_that_was_assigned_is_told_from_one_that_was_made(
+    typed: Typed, cloud: Cloud
+) -> None:
+    launch(cloud, "web1")
+    made = ("assign web1 web", "cluster status web", "cluster delete web", "cluster delete we")
+    err = typed(*made)[2]
+    of_web = (
+        "dust: there is no cluster web in ec2 us-east-1; its nodes were assigned: "
+        "`assign --remove web` forgets it\n"
+    )
+    assert err == f"{of_web}{of_web}dust: there is no cluster we in ec2 us-east-1\n"
+
+
 def test_a_file_about_another_cluster_is_left_alone(
     typed: Typed, cloud: Cloud, tmp_path: Path
 ) -> None:
