@@ -22,7 +22,8 @@ class Dialog:
         """Yes or no, or the word; no without a terminal."""
         question = legible(question)
         if not os.isatty(0):
-            self._printer.tell(f"{question} no: there is no terminal to ask on (-y says yes)")
+            why = "there is no terminal to ask on (`dust -y` says yes)"
+            self._printer.tell(f"{question} no: {why}")
             return False
         self._printer.flush()
         termios.tcflush(0, termios.TCIFLUSH)  # what was typed before it cannot be the answer

@@ -72,7 +72,8 @@ def test_from_a_spec_to_nodes_and_back(typed: Typed, backend: LocalBackend) -> N
 def test_nothing_is_made_or_removed_without_a_yes(typed: Typed, backend: LocalBackend) -> None:
     status, _, err = typed("cluster create slurm1.yaml", yes=False)
     assert status == 1
-    assert "make the cluster slurm1, 3 nodes, in local? no: there is no terminal" in err
+    assert "make the cluster slurm1, 3 nodes, in local? no: there is no terminal to ask on" in err
+    assert "(`dust -y` says yes)" in err  # assign has no -y of its own
     assert "nothing was made" in err
     assert backend.nodes() == []
     backend.create(["a"], "slurm1")
