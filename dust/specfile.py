@@ -204,6 +204,7 @@ class _Reader:
             line = node.start_mark.line + 1
             raise self._error("nodes: a list of groups of nodes belongs here", line)
         taken: set[str] = set()
+        spot = False
         self._check(cluster, cluster, cluster.options())
         for each in node.value:
             section = self._section(each, "a group of nodes", _NODES)
@@ -221,14 +222,20 @@ class _Reader:
             if len(taken) > MOST_NODES:
                 message = f"a cluster has {MOST_NODES} nodes at most, not {len(taken)}"
                 raise self._error(message, section.lines.get("count", section.line))
+            spot |= bool(options.spot)
             yield Group(tuple(names), section.values.get("instance_type", ""), options)
+        self._check_price(cluster, spot)
 
     def _check(self, section: _Section, cluster: _Section, options: Options) -> None:
         """Check what keys have to do with one another."""
         if "subnet_id" in section.values and "vpc_id" not in cluster.values:
             message = "subnet_id: the cluster's vpc_id has to say which VPC it is in"
             raise self._error(message, section.lines["subnet_id"])
-        if section is not cluster and "max_price" in section.values and not options.spot:
+        if section is not cluster:
+            self._check_price(section, bool(options.spot))
+
+    def _check_price(self, section: _Section, spot: bool) -> None:
+        if "max_price" in section.values and not spot:
             message = "max_price: only spot nodes have one (spot: yes)"
             raise self._error(message, section.lines["max_price"])
 

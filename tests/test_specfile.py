@@ -58,6 +58,7 @@ def test_a_group_goes_before_the_cluster_and_tags_are_joined() -> None:
         (SEED.replace("spot: no", "spott: no"), 4, "no key 'spott'; did you mean spot?"),
         (SEED.replace("spot: no", "spot: maybe"), 4, "spot: 'maybe' is neither yes nor no"),
         (SEED.replace("spot: no", "spot: no, max_price: 1"), 4, "max_price: only spot nodes"),
+        (SEED.replace(" spot: yes,", ""), 2, "max_price: only spot nodes"),
         (SEED.replace("0.05", "cheap"), 2, "max_price: 'cheap' is not a price"),
         (SEED.replace("0.05", "0.0"), 2, "max_price: a price is more than 0"),
         (SEED.replace("count: 4", "count: 0"), 5, "count: '0' is not a whole number from 1"),
