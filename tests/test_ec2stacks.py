@@ -204,7 +204,7 @@ def test_a_file_about_another_cluster_is_left_alone(
         ),
         ("c7g.xlarge", "t4g.nano", "t4g.nano cannot be in a placement group"),
         ("count: 2", "count: 2, key: mine", "'mine'}' does not exist"),
-        ("spot: yes", "vpc_id: vpc-01234567", "'vpc-01234567'} does not exist"),
+        ("spot: yes", "spot: yes, vpc_id: vpc-01234567", "'vpc-01234567'} does not exist"),
         (IMAGE, "ami-0123456789", "ami-0123456789"),
         (IMAGE, "nothing-*", "for arm64 is called nothing-*; `ubuntu`, `amazon-linux` or an id"),
         (IMAGE, "ami-1e749f67", "image ami-1e749f67 is made for x86_64, and c7g.xlarge is arm64"),
