@@ -39,18 +39,24 @@ def _prepare(name: str, home: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Driver, list[str]]]:
     directory = tmp_path_factory.mktemp("startup")
     shells = dict.fromkeys(("hooks", "nounset"), program("zsh", directory))
     with nodes(directory / "nodes", FILES, shells, _prepare) as backend:
         with driving(backend.nodes(), directory / "driver") as driver:
             driver.coordinator.open(list(driver.nodes.values()))  # all at once: one waits
             driver.open(*FINE)
-            yield driver
+            yield driver, [name for name in FINE if driver.events.printed[name]]
 
 
-def test_nothing_of_a_banner_is_output(driver: Driver) -> None:
-    assert not any(driver.events.printed[name] for name in FINE)
+@pytest.fixture
+def driver(opened: tuple[Driver, list[str]]) -> Driver:
+    return opened[0]
+
+
+def test_nothing_of_a_banner_is_output(opened: tuple[Driver, list[str]]) -> None:
+    driver, printed = opened
+    assert printed == []
     assert driver.events.questions == []
 
 
