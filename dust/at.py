@@ -58,6 +58,7 @@ from dust.cli import backend, guarded, parse, settled
 from dust.errors import DustError, UsageError
 
 if TYPE_CHECKING:
+    from dust.calls import Calls
     from dust.cluster import Cluster
     from dust.config import Settings
     from dust.feed import Feed
@@ -108,7 +109,8 @@ def _run(options: dict[str, Any]) -> int:
     # The ssh that a terminal is given to waits for it: nobody else's may.
     handed = options["-t"] and len(nodes) == 1 and _is_plain(options)
     place, kept = ("", {}) if handed else _kept(settings, borrowing=not options["--dry-run"])
-    calls = Calls({**ONE_SHOT, **kept})
+    alone = Calls(ONE_SHOT)
+    calls = alone.preferring(kept)
 
     def argv(node: Node, log: str) -> list[str]:
         ours = [*preferences, "-E", log]
@@ -127,6 +129,7 @@ def _run(options: dict[str, Any]) -> int:
         argv,
         guard,
         jumps=_jumps(
+            alone,
             cluster,
             nodes,
             place or guard.folder,
@@ -236,17 +239,20 @@ def _kept(settings: Settings, *, borrowing: bool) -> tuple[str, dict[str, str]]:
 
 
 def _jumps(
-    cluster: Cluster, nodes: list[Node], folder: str, seconds: int, asked: list[str]
+    calls: Calls,
+    cluster: Cluster,
+    nodes: list[Node],
+    folder: str,
+    seconds: int,
+    asked: list[str],
 ) -> dict[str, Jump]:
     """The jump hosts whose connections are shared, by the ids of the nodes behind them.
 
     Their sockets are in `folder`; they are kept for so many `seconds` after their last use.
-    `asked` is what was asked of ssh.
+    `calls` prefer no sharing, `asked` is what was asked of ssh.
     """
-    from dust import jumps, ssh
-    from dust.calls import Calls
+    from dust import jumps
 
-    calls = Calls(ssh.ONE_SHOT)
     find = jumps.finder(
         calls, cluster.backend, nodes, lambda name: f"{folder}/{name}", seconds, asked
     )

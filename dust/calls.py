@@ -76,7 +76,9 @@ class Calls:
 
     def preferring(self, more: Mapping[str, str]) -> Calls:
         """Calls that prefer this too."""
-        return Calls({**self._preferred, **more}, self._place)
+        calls = Calls({**self._preferred, **more}, self._place)
+        calls._mentioned = self._mentioned  # what is read once serves both
+        return calls
 
     def config(self, backend: Backend, node: Node) -> Path:
         """The configuration that the calls for a node are made with."""

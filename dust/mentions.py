@@ -28,6 +28,8 @@ def mentioned(files: Iterable[str]) -> frozenset[str]:
 
 
 def _look(file: str, depth: int, found: set[str]) -> None:
+    if found >= KEYWORDS:  # also what files that include one another end with
+        return
     try:
         with open(file, encoding="utf-8", errors="replace") as opened:
             text = opened.read()

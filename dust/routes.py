@@ -52,10 +52,8 @@ class Routes:
         sharing = self._sharing
         if not self._calls:
             flavours = {"session": sharing.sessions(), "other": sharing.others(), "alone": {}}
-            self._calls = {
-                flavour: Calls({**ssh.DEFAULTS, **shared}, sharing.write)
-                for flavour, shared in flavours.items()
-            }
+            alone = Calls(ssh.DEFAULTS, sharing.write)
+            self._calls = {name: alone.preferring(shared) for name, shared in flavours.items()}
         return self._calls[flavour]
 
     @property

@@ -78,6 +78,11 @@ def test_files_that_include_one_another_without_end_do_no_harm(tmp_path: Path) -
     assert hops(Asked(tmp_path, f"Include {tmp_path}/ssh_config\n").find("a")) == [""]
 
 
+def test_files_that_include_one_another_twice_are_not_followed_each_way(tmp_path: Path) -> None:
+    include = f"Include {tmp_path}/ssh_config {tmp_path}/ssh_config {tmp_path}/ssh_config\n"
+    assert Asked(tmp_path, include).find() == []
+
+
 def test_each_node_has_its_own_jump_in_the_order_of_the_nodes(tmp_path: Path) -> None:
     asked = Asked(
         tmp_path,
