@@ -20,7 +20,7 @@ from prompt_toolkit.shortcuts import CompleteStyle
 
 from dust import completion, config
 from dust.above import PACE, Above, Keyboard
-from dust.errors import DustError, Interrupted
+from dust.errors import DustError
 from dust.history import FileHistory
 from dust.plain import printable
 from dust.shell import Shell
@@ -117,17 +117,14 @@ class Prompt:
             return not self._user.may_leave()
         except _Ask:
             self._typed = self._session.default_buffer.text
-            try:
-                self._context.put_questions()
-            except Interrupted:
-                self._shell.give_up()
+            self._user.answer()
             return True
         if self._shell.goes_on(text):  # what would have taken it as input has ended meanwhile
             self._typed = text + "\n"
             return True
         self._status = self._user.execute(text)
-        leaving, self._context.leaving = self._context.leaving, None
-        if leaving is None or not self._user.may_leave():
+        leaving = self._user.leaves()
+        if leaving is None:
             return True
         self._status = leaving
         return False

@@ -9,7 +9,6 @@ import time
 from contextlib import suppress
 
 from dust import config
-from dust.errors import Interrupted
 from dust.history import FileHistory
 from dust.plain import printable
 from dust.printer import write
@@ -64,9 +63,7 @@ class Teletype:
             return
         self._remember(text)
         self._status = self._user.execute(text)
-        leaving, self._context.leaving = self._context.leaving, None
-        if leaving is not None and self._user.may_leave():
-            self._leaving = leaving
+        self._leaving = self._user.leaves()
 
     def _interrupt(self) -> None:
         self._begun = ""
@@ -89,10 +86,7 @@ class Teletype:
     def _line(self) -> str:
         """The next line. Raises KeyboardInterrupt at Ctrl-C and EOFError at Ctrl-D."""
         while not self._gather():
-            try:
-                self._context.put_questions()
-            except Interrupted:
-                self._shell.give_up()
+            self._user.answer()
         line, _, self._read = self._read.partition(b"\n")
         return line.decode("utf-8", "surrogateescape")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dust.errors import Interrupted
 from dust.run import BY_CTRL_C
 from dust.shell import Shell
 
@@ -43,6 +44,18 @@ class User:
         busy = [] if self._shell.interrupt_last() else self._shell.running()
         names = self._context.cluster.labels(busy)
         return f"the last line has ended; `interrupt` reaches {names}" if busy else ""
+
+    def answer(self) -> None:
+        """Answer what ssh asks; Ctrl-C gives up the nodes that are still connecting."""
+        try:
+            self._context.put_questions()
+        except Interrupted:
+            self._shell.give_up()
+
+    def leaves(self) -> int | None:
+        """The status to leave with, if the last line asked for that and nothing speaks against."""
+        status, self._context.leaving = self._context.leaving, None
+        return status if status is not None and self.may_leave() else None
 
     def may_leave(self) -> bool:
         """Whether to leave now: asks where something would be lost."""

@@ -30,6 +30,17 @@ def dust(home: Path, *arguments: str, stdin: str = "", **env: str) -> Done:
     )
 
 
+def by_shell(home: Path, program: str, line: str, cwd: Path | None = None) -> Done:
+    """Have a shell run this line, in which `"$0" "$1"` is the program."""
+    return subprocess.run(
+        ["sh", "-c", line, sys.executable, str(ROOT / "bin" / program)],
+        cwd=cwd,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DUST_HOME": str(home)},
+    )
+
+
 def at(home: Path, *arguments: str) -> Done:
     """Run dust-at with its input and output on pipes."""
     return subprocess.run(
@@ -315,9 +326,8 @@ def test_full_disk_is_said(home: Path, program: str, arguments: list[str], statu
 
 
 def test_closed_descriptors(home: Path) -> None:
-    command = '"$0" "$1" -c "@worker1 true" <&- >&- 2>&-'
-    argv = ["sh", "-c", command, sys.executable, str(ROOT / "bin" / "dust")]
-    assert subprocess.run(argv, env={**os.environ, "DUST_HOME": str(home)}).returncode == 0
+    done = by_shell(home, "dust", '"$0" "$1" -c "@worker1 true" <&- >&- 2>&-')
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -334,12 +344,7 @@ def test_closed_descriptors(home: Path) -> None:
     ],
 )
 def test_output_that_is_closed_is_said(home: Path, program: str, arguments: str) -> None:
-    done = subprocess.run(
-        ["sh", "-c", f'"$0" "$1" {arguments} >&-', sys.executable, str(ROOT / "bin" / program)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "DUST_HOME": str(home)},
-    )
+    done = by_shell(home, program, f'"$0" "$1" {arguments} >&-')
     assert done.stderr == f"{program}: cannot write the output: Bad file descriptor\n"
     assert done.returncode == (1 if program == "dust" else 2)
 
@@ -353,14 +358,7 @@ def test_a_directory_that_is_gone_is_said(
 ) -> None:
     here = tmp_path / "here"
     here.mkdir()
-    command = f'rmdir ../here; "$0" "$1" {arguments}'
-    done = subprocess.run(
-        ["sh", "-c", command, sys.executable, str(ROOT / "bin" / program)],
-        cwd=here,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "DUST_HOME": str(home)},
-    )
+    done = by_shell(home, program, f'rmdir ../here; "$0" "$1" {arguments}', here)
     assert done.stderr == f"{program}: the directory that {program} is in is gone\n"
     assert done.returncode == status
 

@@ -391,8 +391,9 @@ def test_a_terminal_that_can_only_print(dust: Start, kind: str) -> None:
     screen.line("history")
     screen.wait_for("do echo i$i; done;", 2)
     assert b"\x1b" not in screen.raw
+    screen.forget()
     screen.line("@worker1")
-    screen.wait_for("worker1:")
+    screen.wait_for("worker1:~")
     screen.send("\x03\x03\x03")
     screen.wait_for("\nworker1: left as it is")
     assert not re.search(rb"\x1b\[(\?1049l|r)", screen.raw)
